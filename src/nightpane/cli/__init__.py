@@ -1,0 +1,1 @@
+"""The ``nightpane`` command: one module a subcommand, each calling one library function."""
