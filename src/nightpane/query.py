@@ -144,7 +144,7 @@ def _retry_after(header: str | None, attempt: int) -> float:
         asked = float(header or 0)
     except ValueError:
         asked = 0.0
-    return min(max(asked, 0.5 * 2**attempt), _LONGEST_WAIT_S)
+    return float(min(max(asked, 0.5 * 2**attempt), _LONGEST_WAIT_S))
 
 
 def _read(status: int, text: str, what: str) -> dict[str, Any]:

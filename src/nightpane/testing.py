@@ -113,7 +113,7 @@ class LocalServer:
         try:
             self.host = json.loads(entry.read_text("utf-8"))["host"]
             with urllib.request.urlopen(self.host + "/_readiness", timeout=5) as answer:  # noqa: S310 (its own loopback address)
-                ready = answer.status == 200
+                ready = bool(answer.status == 200)
             keys = json.loads((self.data_dir / "keys.json").read_text("utf-8"))
         except (ValueError, KeyError, urllib.error.URLError, OSError):
             return False
