@@ -30,6 +30,7 @@ MAY_IMPORT = {
         *("errors", "ids", "config", "catalog", "store", "hogql", "query", "digest", "boards"),
         *("ui", "stats"),
     },
+    "doctor": {"errors", "config", "query", "catalog", "client"},
     "testing": {"errors", "config", "query", "client"},
 }
 TOP = {"__init__", "__main__", "cli"}
