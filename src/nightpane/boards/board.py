@@ -1,0 +1,43 @@
+"""What a board is: a name, the question it answers, one query, and how to draw the rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from nightpane.boards.scope import Scope
+
+__all__ = ["Board"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Board:
+    """One board. ``x`` and ``y`` name columns of the query, ``series`` the column that splits it.
+
+    ``display`` is PostHog's word for the kind of chart. ``hogql`` writes the query for a scope: a
+    figure on the board is a cell of that query's answer, or is worked out from cells in the row.
+    """
+
+    name: str
+    question: str
+    description: str
+    display: str
+    hogql: Callable[[Scope], str]
+    x: str | None = None
+    y: tuple[str, ...] = ()
+    series: str | None = None
+
+    def definition(self, scope: Scope | None = None) -> dict[str, Any]:
+        """Return the board as PostHog's ``DataVisualizationNode``."""
+        settings: dict[str, Any] = {"yAxis": [{"column": column} for column in self.y]}
+        if self.x is not None:
+            settings["xAxis"] = {"column": self.x}
+        if self.series is not None:
+            settings["seriesBreakdownColumn"] = self.series
+        return {
+            "kind": "DataVisualizationNode",
+            "source": {"kind": "HogQLQuery", "query": self.hogql(scope or Scope())},
+            "display": self.display,
+            "chartSettings": settings if self.y else {},
+        }

@@ -1,0 +1,55 @@
+"""Round Funnel: of the rounds that started, how many got how far."""
+
+from __future__ import annotations
+
+from nightpane.boards.board import Board
+from nightpane.boards.rounds import per_round
+from nightpane.boards.scope import Scope
+
+__all__ = ["ROUND_FUNNEL", "STAGES"]
+
+STAGES: tuple[tuple[str, str], ...] = (
+    ("round_started", "started"),
+    ("proposal_generated", "generated"),
+    ("proposal_applied", "applied"),
+    ("round_scored", "scored"),
+    ("round_kept", "kept"),
+)
+
+
+def _hogql(scope: Scope) -> str:
+    names = ", ".join(f"'{event}'" for event, _ in STAGES)
+    words = ", ".join(f"'{stage}'" for _, stage in STAGES)
+    return f"""select
+    project,
+    [{words}][step] as stage,
+    count() as rounds
+from (
+    select
+        project,
+        indexOf([{names}], arrayJoin(reached)) as step
+    from {_indent(per_round(scope, ()))}
+)
+where step > 0
+group by project, step
+order by project, step
+limit 1000"""  # noqa: S608 (names and literals only: see boards.scope)
+
+
+def _indent(text: str) -> str:
+    return text.replace("\n", "\n    ")
+
+
+ROUND_FUNNEL = Board(
+    name="Round Funnel",
+    question="Where do rounds drop off?",
+    description=(
+        "Rounds that reached each stage, counted by round_id. A stage a loop never emits has no "
+        "row: it is missing, not a loss."
+    ),
+    display="ActionsBar",
+    hogql=_hogql,
+    x="stage",
+    y=("rounds",),
+    series="project",
+)

@@ -1,0 +1,73 @@
+"""The two lists of the page: the runs of a scope, and the rounds of a scope (or of one run)."""
+
+from __future__ import annotations
+
+from nightpane.boards.board import Board
+from nightpane.boards.rounds import per_round
+from nightpane.boards.scope import Scope
+
+__all__ = ["ROUNDS", "RUNS"]
+
+_ROUND_COLUMNS = (
+    *("ended_at", "kept", "reverted", "failure_mode", "metric", "direction", "model", "delta"),
+    *("score", "cost_usd", "cost_known"),
+)
+
+
+def _runs(scope: Scope) -> str:
+    columns = ("ended_at", "kept", "metric", "direction", "score", "cost_usd", "cost_known")
+    return f"""select
+    run,
+    project,
+    client,
+    min(started_at) as first_at,
+    max(ended_at) as last_at,
+    count() as rounds,
+    countIf(kept) as rounds_kept,
+    if(uniq(metric) > 1, null, any(metric)) as its_metric,
+    if(uniq(metric) > 1, null, if(any(direction) = 'min', min(score), max(score))) as best,
+    sum(cost_usd) as total_cost_usd,
+    sum(cost_known) as rounds_with_cost
+from {per_round(scope, columns)}
+where run is not null
+group by run, project, client
+order by first_at desc, run desc
+limit 100"""  # noqa: S608 (names and literals only: see boards.scope)
+
+
+def _rounds(scope: Scope) -> str:
+    return f"""select
+    round_id,
+    run,
+    project,
+    client,
+    started_at,
+    dateDiff('millisecond', started_at, ended_at) / 1000 as duration_s,
+    if(kept, 'kept', if(reverted, 'reverted', 'open')) as status,
+    failure_mode,
+    metric,
+    direction,
+    score,
+    delta,
+    model,
+    cost_usd,
+    cost_known
+from {per_round(scope, _ROUND_COLUMNS)}
+order by started_at desc, round_id desc
+limit 1000"""  # noqa: S608 (names and literals only: see boards.scope)
+
+
+RUNS = Board(
+    name="Runs",
+    question="Which runs were there?",
+    description="The 100 latest runs; best is left out where a run mixes metrics.",
+    display="ActionsTable",
+    hogql=_runs,
+)
+ROUNDS = Board(
+    name="Rounds",
+    question="What became of each round?",
+    description="The 1,000 latest rounds.",
+    display="ActionsTable",
+    hogql=_rounds,
+)
