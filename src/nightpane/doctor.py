@@ -166,7 +166,8 @@ def _schema(client: QueryClient) -> Check:
     rows = client.hogql(
         "SELECT event, count() AS n, max(timestamp) AS newest, "
         "countIf(properties.$nightpane_invalid IS NOT NULL) AS invalid "
-        "FROM events WHERE timestamp > now() - INTERVAL 7 DAY GROUP BY event ORDER BY n DESC LIMIT 1000"
+        "FROM events WHERE timestamp > now() - INTERVAL 7 DAY GROUP BY event "
+        "ORDER BY n DESC LIMIT 1000"
     ).dicts()
     if not rows:
         return Check("schema", "ok", "no events in the last 7 days")
