@@ -173,17 +173,12 @@ def evidence(progress: Progress) -> str:
             f"no new best in {n}: its chance per round is at most "
             f"{(p.rate_bound or 1) * 100:.2g} % (95 %, exact bound)"
         )
-    found = f"{_n(p.new_bests, 'new best')} in {n}, the last {_ago(p.since_best)}"
+    found = f"{_n(p.new_bests, 'new best')} in {n}, the last {_ago(p.since_best)}; "
     if p.verdict is Verdict.PLATEAU:
-        found += (
-            f"; at the earlier pace so long a gap has a chance of {_p(p.p_gap)} "
-            "(beta-binomial, Jeffreys' prior)"
-        )
+        found += f"at the earlier pace so long a gap has {_p(p.p_gap)} (beta-binomial, Jeffreys)"
     else:
-        said = (
-            "chance alone does as well with" if p.verdict is Verdict.UNCLEAR else "by chance with"
-        )
-        found += f"; {said} p = {_p(p.p_improving)} (record count or Mann-Kendall, one-sided)"
+        by = "chance alone does as well" if p.verdict is Verdict.UNCLEAR else "by chance alone"
+        found += f"{by} with {_p(p.p_improving)} (record count or Mann-Kendall, one-sided)"
     return found + _against_noise(p)
 
 
@@ -206,10 +201,8 @@ def next_steps(morning: Morning) -> tuple[str, ...]:
             '  eval "$(nightpane env)"        points your own loop here',
         )
     if not morning.loops:
-        return (
-            f"The newest round event is from {morning.newest:%Y-%m-%d %H:%M} UTC "
-            f"({age(morning.newest, morning.now)}): leave --date out to see its night.",
-        )
+        found = age(morning.newest, morning.now)
+        return (f"The newest round event was {found}: leave --date out to see its night.",)
     return ()
 
 
@@ -224,7 +217,7 @@ def _ago(rounds: int) -> str:
 def _p(value: float | None) -> str:
     if value is None:
         return "–"
-    return "< 0.001" if value < 0.001 else f"{value:.2g}"
+    return "p < 0.001" if value < 0.001 else f"p = {value:.2g}"
 
 
 def before_label(loop: Loop, morning: Morning) -> str:
