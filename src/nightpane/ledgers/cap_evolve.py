@@ -48,10 +48,16 @@ def _row(record: Mapping[str, Any], line: int, index: int, segment: Segment) -> 
     kind = str(record["kind"])
     if kind == "step":
         accepted = record.get("accept")
-        state = {True: "accept", False: "reject"}.get(accepted) if isinstance(accepted, bool) else None
+        state = (
+            {True: "accept", False: "reject"}.get(accepted) if isinstance(accepted, bool) else None
+        )
     else:
         state = kind
-    costs = [c for key in ("cost_usd", "opt_cost_usd") if (c := values.as_number(record.get(key))) is not None]
+    costs = [
+        c
+        for key in ("cost_usd", "opt_cost_usd")
+        if (c := values.as_number(record.get(key))) is not None
+    ]
     text = record.get("reason") or record.get("note")
     rest = {k: v for k, v in record.items() if k not in _USED and v is not None}
     return Row(

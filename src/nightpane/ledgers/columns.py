@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from nightpane.ledgers import metrics, status, values
@@ -26,7 +26,18 @@ ROLES: Mapping[str, tuple[str, ...]] = {
 }
 _TRUE, _FALSE = {"true", "yes", "y", "1"}, {"false", "no", "n", "0"}
 _YES_NO_NAMES = {"kept", "keep", "accepted", "accept", "retained", "improved", "adopted"}
-_ORDINALS = {"iteration", "iter", "round", "run", "trial", "experiment", "exp", "step", "id", "attempt"}
+_ORDINALS = {
+    "iteration",
+    "iter",
+    "round",
+    "run",
+    "trial",
+    "experiment",
+    "exp",
+    "step",
+    "id",
+    "attempt",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +96,10 @@ def has_ledger_names(names: Sequence[str]) -> bool:
     if "commit" in roles and (known >= 2 or metric):
         return True
     if roles & {"status"} and (known >= 2 or metric):
-        return bool({"status", "decision", "outcome", "verdict", "kept", "accepted"} & set(plain)) or metric
+        return (
+            bool({"status", "decision", "outcome", "verdict", "kept", "accepted"} & set(plain))
+            or metric
+        )
     ordinal = bool(_ORDINALS & set(plain)) or "timestamp" in roles
     return ordinal and metric and ("description" in roles or len(plain) <= 8)
 
@@ -98,7 +112,9 @@ def layout(
     decimal_comma: bool = False,
 ) -> Layout:
     """Return the layout a header and some rows below it suggest."""
-    names = tuple(name.strip().strip("`*_").strip() or f"column_{i + 1}" for i, name in enumerate(names))
+    names = tuple(
+        name.strip().strip("`*_").strip() or f"column_{i + 1}" for i, name in enumerate(names)
+    )
     roles = _roles(names, sample)
     wanted = None if metric is None else _named(names, metric)
     index = wanted if wanted is not None else _metric(names, sample, roles, decimal_comma)
@@ -108,8 +124,10 @@ def layout(
 
 def _named(names: Sequence[str], metric: str) -> int | None:
     exact = [i for i, name in enumerate(names) if name == metric]
-    loose = [i for i, name in enumerate(names) if metrics.normalised(name) == metrics.normalised(metric)]
-    return (exact or loose or [None])[0]
+    loose = [
+        i for i, name in enumerate(names) if metrics.normalised(name) == metrics.normalised(metric)
+    ]
+    return next(iter(exact or loose), None)
 
 
 def _roles(names: Sequence[str], sample: Sequence[Sequence[str]]) -> dict[str, int]:
@@ -118,11 +136,18 @@ def _roles(names: Sequence[str], sample: Sequence[Sequence[str]]) -> dict[str, i
     for role, candidates in ROLES.items():
         for candidate in candidates:
             index = plain.index(candidate) if candidate in plain else None
-            if index is None or index in roles.values() or not _fits(role, candidate, index, sample):
+            if (
+                index is None
+                or index in roles.values()
+                or not _fits(role, candidate, index, sample)
+            ):
                 continue
             roles[role] = index
             break
-    if "status" not in roles and (found := _status_by_content(sample, set(roles.values()))) is not None:
+    if (
+        "status" not in roles
+        and (found := _status_by_content(sample, set(roles.values()))) is not None
+    ):
         roles["status"] = found
     return roles
 
@@ -136,7 +161,10 @@ def _fits(role: str, name: str, index: int, sample: Sequence[Sequence[str]]) -> 
     if role == "cost_usd":
         return name != "cost" or _share(cells, lambda c: values.as_number(c) is not None) > 0.5
     if role == "status":
-        if name in _YES_NO_NAMES and _share(cells, lambda c: c.strip().lower() in _TRUE | _FALSE) > 0.5:
+        if (
+            name in _YES_NO_NAMES
+            and _share(cells, lambda c: c.strip().lower() in _TRUE | _FALSE) > 0.5
+        ):
             return True
         return name == "status" or _share(cells, status.is_plain) >= 0.5
     if role == "description":
@@ -155,14 +183,15 @@ def _status_by_content(sample: Sequence[Sequence[str]], taken: set[int]) -> int 
     return None
 
 
-def _share(cells: Sequence[str], test: object) -> float:
-    assert callable(test)
+def _share(cells: Sequence[str], test: Callable[[str], bool]) -> float:
     return sum(1 for cell in cells if test(cell)) / len(cells)
 
 
 def _numeric(index: int, sample: Sequence[Sequence[str]], decimal_comma: bool) -> bool:
     cells = [row[index] for row in sample if index < len(row) and not values.is_missing(row[index])]
-    numbers = sum(1 for cell in cells if values.as_number(cell, decimal_comma=decimal_comma) is not None)
+    numbers = sum(
+        1 for cell in cells if values.as_number(cell, decimal_comma=decimal_comma) is not None
+    )
     return numbers > 0 and numbers * 2 >= len(cells)
 
 
@@ -206,7 +235,9 @@ def headerless(sample: Sequence[Sequence[str]], *, metric: str | None = None) ->
     They must have a column of plain statuses. A hash, two numbers, a status and a text are
     AutoResearch's own five columns.
     """
-    width = max(sorted({len(row) for row in sample}, key=[len(r) for r in sample].count)[-1:], default=0)
+    width = max(
+        sorted({len(row) for row in sample}, key=[len(r) for r in sample].count)[-1:], default=0
+    )
     rows = [row for row in sample if len(row) == width]
     if width < 3 or len(rows) * 2 < len(sample):
         return None
@@ -216,7 +247,9 @@ def headerless(sample: Sequence[Sequence[str]], *, metric: str | None = None) ->
         return None
     numeric = [i for i in range(width) if i != state and _numeric(i, rows, False)]
     roles = {"status": state}
-    if (commit := _find(columns, lambda c: values.is_hash(c) or c == "HEAD", set(numeric) | {state})) is not None:
+    if (
+        commit := _find(columns, lambda c: values.is_hash(c) or c == "HEAD", set(numeric) | {state})
+    ) is not None:
         roles["commit"] = commit
     if (when := _find(columns, lambda c: values.as_moment(c) is not None, {state})) is not None:
         roles["timestamp"] = when
@@ -237,18 +270,26 @@ def _plain_states(cells: Sequence[str]) -> bool:
     return all(len(cell) <= 30 for cell in cells) and _share(cells, status.is_plain) >= 0.6
 
 
-def _find(columns: Sequence[Sequence[str]], test: object, taken: set[int]) -> int | None:
+def _find(
+    columns: Sequence[Sequence[str]], test: Callable[[str], bool], taken: set[int]
+) -> int | None:
     for index, cells in enumerate(columns):
         if index not in taken and _share(cells, test) >= 0.5:
             return index
     return None
 
 
-def _varying(columns: Sequence[Sequence[str]], numeric: Sequence[int]) -> tuple[int | None, int | None]:
-    """The first number that varies; of a pair "before, after" the second, and then the first too."""
+def _varying(
+    columns: Sequence[Sequence[str]], numeric: Sequence[int]
+) -> tuple[int | None, int | None]:
+    """The first number that varies; of a pair "before, after" the second and the first."""
     usable = [i for i in numeric if len(set(columns[i])) > 1] or list(numeric)
     for index in usable:
         before, after = columns[index], columns[index + 1] if index + 1 in numeric else []
-        if len(before) > 2 and after and all(a == b for a, b in zip(after, before[1:], strict=False)):
+        if (
+            len(before) > 2
+            and after
+            and all(a == b for a, b in zip(after, before[1:], strict=False))
+        ):
             return index + 1, index
     return (usable[0], None) if usable else (None, None)

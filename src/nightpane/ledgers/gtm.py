@@ -57,7 +57,9 @@ class GtmResults:
                 when = Moment(ended.at - (len(results) - 1 - index) * _SPACING, exact=False)
             yield self._row(result, index, segment, when)
 
-    def _row(self, result: Mapping[str, Any], index: int, segment: Segment, when: Moment | None) -> Row:
+    def _row(
+        self, result: Mapping[str, Any], index: int, segment: Segment, when: Moment | None
+    ) -> Row:
         action = _text(result.get("action")) or ""
         improved = action == "improved"
         summary = _text(result.get("mutationSummary"))
@@ -104,7 +106,9 @@ def _text(value: Any) -> str | None:
 def _dims(value: Any) -> dict[str, float]:
     if not isinstance(value, Mapping):
         return {}
-    found = {str(k): number for k, v in value.items() if (number := values.as_number(v)) is not None}
+    found = {
+        str(k): number for k, v in value.items() if (number := values.as_number(v)) is not None
+    }
     return values.json_safe(found)  # type: ignore[no-any-return]
 
 

@@ -69,7 +69,10 @@ class JsonLedger:
 
 
 def _stop(record: Mapping[str, Any], line: int, segment: Segment) -> Stop:
-    when = next((m for k in ("timestamp", "ts", "t", "time") if (m := values.as_moment(record.get(k)))), None)
+    when = next(
+        (m for k in ("timestamp", "ts", "t", "time") if (m := values.as_moment(record.get(k)))),
+        None,
+    )
     return Stop(
         line=line,
         segment=segment,
@@ -104,7 +107,9 @@ def _short(error: ValueError) -> str:
 
 
 def _kind(value: Any) -> str:
-    return {list: "list", str: "text", bool: "boolean", type(None): "null"}.get(type(value), "number")
+    return {list: "list", str: "text", bool: "boolean", type(None): "null"}.get(
+        type(value), "number"
+    )
 
 
 def recognise(source: Source, *, metric: str | None = None) -> JsonLedger | None:

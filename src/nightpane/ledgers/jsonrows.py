@@ -18,9 +18,15 @@ __all__ = ["Keys", "config_of", "flatten", "guess_keys", "is_stop", "row_of", "s
 
 Record = Mapping[str, Any]
 
-_STATUS = "status decision outcome verdict kept keep accepted accept retained adopted improved action result"
+_STATUS = (
+    "status decision outcome verdict kept keep accepted accept retained adopted improved action "
+    "result"
+)
 _COMMIT = "commit commit_hash commit_sha git_commit git_sha sha hash revision"
-_TEXT = "description summary desc hypothesis change idea title name note notes reason comment status_reason message"
+_TEXT = (
+    "description summary desc hypothesis change idea title name note notes reason comment "
+    "status_reason message"
+)
 _WHEN = "timestamp time datetime date created_at finished_at ended_at completed_at ts t started_at"
 _COST = "cost_usd total_cost_usd cost"
 _RESULTS = {"results", "result", "metrics", "scores", "score", "eval", "evaluation", "summary"}
@@ -31,7 +37,16 @@ _SETTINGS = {
 _MAX_TEXT_CHARS = 2000
 _HIGHER = {"higher", "max", "maximize", "maximise", "up", "higher_is_better", "increase", "desc"}
 _LOWER = {"lower", "min", "minimize", "minimise", "down", "lower_is_better", "decrease", "asc"}
-_STOPS = {"stop", "stopped", "stop_triggered", "run_end", "run_stopped", "loop_end", "loop_stopped", "end"}
+_STOPS = {
+    "stop",
+    "stopped",
+    "stop_triggered",
+    "run_end",
+    "run_stopped",
+    "loop_end",
+    "loop_stopped",
+    "end",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +112,10 @@ def is_stop(record: Record) -> bool:
 
 
 _REASONS = (
-    ("max_rounds", ("max_rounds", "max_iterations", "max_experiments", "iteration", "rounds", "limit")),
+    (
+        "max_rounds",
+        ("max_rounds", "max_iterations", "max_experiments", "iteration", "rounds", "limit"),
+    ),
     ("budget", ("budget", "cost", "tokens", "money")),
     ("plateau", ("plateau", "stall", "no_improvement", "converged", "diminishing")),
     ("target", ("target", "goal", "reached", "solved")),
@@ -155,7 +173,9 @@ def guess_keys(sample: Sequence[Record], metric: str | None, config: Segment | N
 
 
 def _candidates(record: Record) -> dict[str, Any]:
-    return flatten({k: v for k, v in record.items() if k not in _SETTINGS and k not in columns.ROLES["commit"]})
+    return flatten(
+        {k: v for k, v in record.items() if k not in _SETTINGS and k not in columns.ROLES["commit"]}
+    )
 
 
 def _numeric_names(flats: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -163,11 +183,15 @@ def _numeric_names(flats: Sequence[Mapping[str, Any]]) -> list[str]:
     found: dict[str, None] = {}
     for flat in flats:
         for name, value in flat.items():
-            if isinstance(value, int | float) and not isinstance(value, bool):
-                found.setdefault(name)
-            elif isinstance(value, str) and len(value) < 30 and values.as_number(value) is not None:
+            if _is_number(value):
                 found.setdefault(name)
     return [name for name in found if metrics.normalised(name) not in _STATUS.split()]
+
+
+def _is_number(value: Any) -> bool:
+    if isinstance(value, str):
+        return values.as_number(value) is not None
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def row_of(record: Record, *, line: int, index: int, segment: Segment, keys: Keys) -> Row | None:
@@ -238,7 +262,11 @@ def _state(flat: Mapping[str, Any]) -> tuple[str | None, str | None]:
 
 
 def _clip(value: Any) -> str | None:
-    return values.json_safe(value)[:_MAX_TEXT_CHARS].strip() or None if isinstance(value, str) else None
+    return (
+        values.json_safe(value)[:_MAX_TEXT_CHARS].strip() or None
+        if isinstance(value, str)
+        else None
+    )
 
 
 def _properties(flat: Mapping[str, Any], used: set[str | None]) -> dict[str, Any]:

@@ -104,7 +104,7 @@ class _Bounded(io.RawIOBase):
     """A file's first ``size`` bytes."""
 
     def __init__(self, path: Path, size: int) -> None:
-        self._file = open(path, "rb", buffering=0)  # noqa: SIM115 (closed by close())
+        self._file = path.open("rb", buffering=0)  # closed by close()
         self._left = size
 
     def readable(self) -> bool:

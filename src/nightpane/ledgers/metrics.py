@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
 from nightpane.ledgers.model import Direction
+from nightpane.ledgers.values import words
 
 __all__ = [
     "best_name",
@@ -20,28 +21,30 @@ __all__ = [
     "zero_is_no_value",
 ]
 
-_LOWER = set(
-    "loss losses bpb bpc ppl perplexity error errors err rmse mse mae mape smape rmsle nll ece brier "
-    "wer cer der fid kid latency time times runtime duration seconds second sec secs ms us µs μs ns "
-    "millis milliseconds minutes hours cost costs price usd memory mem vram rss regret violations "
-    "failures failed failing fails bugs warnings drawdown dd size bytes kb mb gb allocs allocations "
-    "distance divergence kl entropy crossentropy deviation penalty misses residual p50 p90 p95 p99 "
-    "ttft tpot itl jitter crossings energy wall elapsed gap mismatch mismatches cycles instructions "
-    "complexity lines loc overhead fpr fnr eer perplexities logloss hinge imbalance variance skew "
-    "lag stalls conflicts toffoli gates depth".split()
+_LOWER = words(
+    "loss losses bpb bpc ppl perplexity error errors err rmse mse mae mape smape rmsle nll "
+    "ece brier wer cer der fid kid latency time times runtime duration seconds second sec "
+    "secs ms us µs μs ns millis milliseconds minutes hours cost costs price usd memory mem "
+    "vram rss regret violations failures failed failing fails bugs warnings drawdown dd bytes "
+    "kb mb gb allocs allocations distance divergence kl entropy crossentropy deviation "
+    "penalty misses residual p50 p90 p95 p99 ttft tpot itl jitter crossings energy wall "
+    "elapsed mismatch mismatches cycles instructions overhead fpr fnr eer perplexities "
+    "logloss hinge imbalance skew lag stalls conflicts toffoli"
 )
-_HIGHER = set(
-    "score scores acc accuracy auc auroc roc auprc prauc f1 fscore precision recall map ndcg ndcg10 "
-    "mrr reward rewards return returns throughput tps toks qps rps fps ops ips speedup tflops gflops "
-    "flops mfu mbu utilization efficiency psnr ssim sharpe sortino calmar profit pnl win wins winrate "
-    "r2 rsq correlation corr spearman pearson kendall iou miou dice bleu rouge rougel meteor "
-    "bertscore passed coverage quality hits gain gains yield similarity silhouette elo likelihood "
-    "fitness utility mcc kappa war bandwidth velocity improvement agreement completeness alignment "
-    "reduction savings saved solved robustness stability reliability correctness success matches "
-    "faithfulness relevance helpfulness em exactmatch cagr equity roi ic".split()
+_HIGHER = words(
+    "score scores acc accuracy auc auroc roc auprc prauc f1 fscore precision recall map ndcg "
+    "ndcg10 mrr reward rewards return returns throughput tps toks qps rps fps ops ips speedup "
+    "tflops gflops flops mfu mbu utilization efficiency psnr ssim sharpe sortino calmar "
+    "profit pnl win wins winrate r2 rsq correlation corr spearman pearson kendall iou miou "
+    "dice bleu rouge rougel meteor bertscore passed coverage quality hits gain gains yield "
+    "similarity silhouette elo likelihood fitness utility mcc kappa war bandwidth velocity "
+    "improvement agreement completeness alignment reduction savings saved solved reliability "
+    "correctness success matches faithfulness relevance helpfulness em exactmatch cagr equity "
+    "roi ic"
 )
-# Words that only decide when no other word of the name does.
-_WEAK_HIGHER = set("rate pass ratio hit confidence percent pct progress count total".split())
+# Words that only decide when no other word of the name does, and that evidence overrules easily.
+_WEAK_HIGHER = words("rate pass ratio hit confidence percent pct progress count total")
+_WEAK_LOWER = words("gap complexity lines loc variance size gates depth")
 _PHRASES: tuple[tuple[str, Direction], ...] = (
     ("per_byte", "min"),
     ("per_character", "min"),
@@ -73,17 +76,17 @@ _PHRASES: tuple[tuple[str, Direction], ...] = (
     ("higher_is_better", "max"),
 )
 _FLIPS = {"neg", "negative", "minus", "inverse", "inv"}
-_BEST_NAMES = (
+_BEST_NAMES = words(
     "val_bpb score metric metric_value primary_metric avg_score mean_score new_score "
-    "metric_after score_after value val".split()
+    "metric_after score_after value val"
 )
 _FORMER = re.compile(
     r"^(old|before|prev|previous|parent|prior|baseline|base|start|initial|from)(_|$)"
     r"|(_|^)(before|old|prev|previous|baseline)$"
 )
-_ZERO_IS_NO_VALUE = set(
-    "bpb bpc ppl perplexity fid loss rmse nll latency time runtime duration seconds ms us µs ns "
-    "logloss entropy crossentropy".split()
+_ZERO_IS_NO_VALUE = words(
+    "bpb bpc ppl perplexity fid loss rmse nll latency time runtime duration seconds ms us µs "
+    "ns logloss entropy crossentropy"
 )
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _NOT_WORD = re.compile(r"[^0-9a-zµμ]+")
@@ -110,20 +113,25 @@ def zero_is_no_value(name: str) -> bool:
     return bool(_ZERO_IS_NO_VALUE & set(words_of(name)))
 
 
-def direction_of(name: str, unit: str | None = None) -> Direction | None:
-    """Return which way is better by the metric's name (then its unit), None when neither says."""
+def direction_of(name: str, unit: str | None = None) -> tuple[Direction | None, bool]:
+    """Return which way is better by the metric's name (then its unit), and whether that is sure.
+
+    None when neither says. A name such as ``robustness_gap`` says something, but not surely.
+    """
     found = _by_name(normalised(name))
-    return found if found is not None or not unit else _by_name(normalised(unit.replace("/", "_")))
+    if found[0] is None and unit:
+        return _by_name(normalised(unit.replace("/", "_")))
+    return found
 
 
 @lru_cache(maxsize=1024)
-def _by_name(name: str) -> Direction | None:
+def _by_name(name: str) -> tuple[Direction | None, bool]:
     words = name.split("_")
     flip = bool(_FLIPS & set(words)) and "nll" not in words
     padded = f"_{name}_"
     for phrase, direction in _PHRASES:
         if f"_{phrase}_" in padded:
-            return direction
+            return direction, True
     found: Direction | None = None
     for word in words:  # the last word is the noun: accuracy_loss is a loss
         stem = word if word in _LOWER | _HIGHER else word.rstrip("0123456789")
@@ -131,11 +139,14 @@ def _by_name(name: str) -> Direction | None:
             found = "min"
         elif stem in _HIGHER:
             found = "max"
-    if found is None and _WEAK_HIGHER & set(words):
+    sure = found is not None
+    if found is None and _WEAK_LOWER & set(words):
+        found = "min"
+    elif found is None and _WEAK_HIGHER & set(words):
         found = "max"
     if found is not None and flip:
         found = "max" if found == "min" else "min"
-    return found
+    return found, sure
 
 
 def best_name(names: Sequence[str], *, after: int | None = None) -> int | None:
@@ -190,7 +201,7 @@ def _tier(name: str) -> int | None:
         return 1
     if is_former(plain) or (_NEVER.search(plain) and not _is_best_of(plain)):
         return None
-    direction = _by_name(plain)
+    direction, _ = _by_name(plain)
     throughput = any(f"_{phrase}_" in f"_{plain}_" for phrase, _ in _PHRASES)
     if _SIDE.search(plain) and not throughput and direction != "max":
         return 4 if not ("loss" in plain or "error" in plain) else 3
@@ -199,7 +210,7 @@ def _tier(name: str) -> int | None:
 
 def _is_best_of(plain: str) -> bool:
     """``best_val_bpb`` of a row is its score; ``best`` alone is the standing best."""
-    return plain.startswith("best_") and _by_name(plain) is not None
+    return plain.startswith("best_") and _by_name(plain)[0] is not None
 
 
 def known_metric(names: Iterable[str]) -> bool:

@@ -85,7 +85,8 @@ class Ledger:
     def events(self) -> Iterator[Round | Stop]:
         """Yield the rounds, and the ends of runs where the file states them."""
         judges = {
-            run.segment.index: Judge(run.segment, run.direction, run.judge.known) for run in self.runs
+            run.segment.index: Judge(run.segment, run.direction, run.judge.known)
+            for run in self.runs
         }
         for item in self._format.records():
             if isinstance(item, Row) and item.segment.index in judges:
@@ -228,7 +229,8 @@ def _records_in(document: Any, source: Source, metric: str | None) -> Format | N
     if not isinstance(records, list):
         return None
     items: list[jsonl.Item] = [
-        (i, r if isinstance(r, dict) else Problem(i, "not an object")) for i, r in enumerate(records, 1)
+        (i, r if isinstance(r, dict) else Problem(i, "not an object"))
+        for i, r in enumerate(records, 1)
     ]
     if header:
         items.insert(0, (0, {"type": "config", **header}))
@@ -278,7 +280,7 @@ class _Scan:
                 row,
                 {way: Judge(row.segment, way) for way in ways},
                 {way: [] for way in ways},
-                {way: 0 for way in ways},
+                dict.fromkeys(ways, 0),
             )
             self.tallies[row.segment.index] = tally
         tally.votes.count(row)
@@ -315,7 +317,7 @@ class _Scan:
 
 
 _WORDS = {"min": "lower is better", "max": "higher is better"}
-_MIN_VOTES, _AGREED = 5, 0.9
+_MIN_VOTES, _AGREED, _MOSTLY = 5, 0.9, 0.6
 
 
 def _direction(tally: _Tally, given: Direction | None) -> tuple[Direction, str, bool]:
@@ -325,15 +327,17 @@ def _direction(tally: _Tally, given: Direction | None) -> tuple[Direction, str, 
         return given, f"{_WORDS[given]}, as given", True
     if segment.direction is not None:
         return segment.direction, f"{_WORDS[segment.direction]}, as the file states", True
-    counted = f"{max(votes.higher, votes.lower)} of {votes.total} of the ledger's own decisions"
-    named = metrics.direction_of(segment.metric or "", segment.unit)
     leaning: Direction = "max" if votes.higher > votes.lower else "min"
+    share = votes.share(leaning)
+    counted = f"{max(votes.higher, votes.lower)} of {votes.total} of the ledger's own decisions"
+    named, sure = metrics.direction_of(segment.metric or "", segment.unit)
+    against = votes.total >= _MIN_VOTES and leaning != named and share >= _MOSTLY
+    if named is not None and against and (share >= _AGREED or not sure):
+        return leaning, f"{_WORDS[leaning]}, guessed from {counted}, against its name", True
     if named is not None:
-        if votes.total >= _MIN_VOTES and leaning != named and votes.share(leaning) >= _AGREED:
-            how = f"{_WORDS[leaning]}, guessed from {counted}, against the metric's name"
-            return leaning, how, True
-        return named, f"{_WORDS[named]}, guessed from the metric's name", True
-    if votes.total >= 2 and votes.higher != votes.lower:
+        doubt = f"; but {counted} say the opposite: give the direction if so" if against else ""
+        return named, f"{_WORDS[named]}, guessed from its name{doubt}", True
+    if votes.total >= 2 and share >= _MOSTLY:
         return leaning, f"{_WORDS[leaning]}, guessed from {counted}", True
     return "max", "higher is better, a guess with nothing to go by: give the direction", False
 

@@ -36,7 +36,7 @@ def cut(text: str, delimiter: str) -> tuple[list[str], bool]:
     """Return a line's cells, and whether the last one opens a quote that does not close."""
     if delimiter == "|":
         inner = text.strip()
-        inner = inner[1:] if inner.startswith("|") else inner
+        inner = inner.removeprefix("|")
         inner = inner[:-1] if inner.endswith("|") and not inner.endswith("\\|") else inner
         return [cell.replace("\\|", "|").strip() for cell in _UNESCAPED_PIPE.split(inner)], False
     if delimiter == "  ":

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
+from nightpane.ledgers.values import words
+
 __all__ = ["Verdict", "is_plain", "verdict"]
 
 Kind = Literal["kept", "reverted", "crashed", "failed"]
@@ -40,12 +42,12 @@ _PHRASES: dict[str, tuple[Kind, str | None]] = {
     "json fail": ("reverted", "invalid"),
     "wrong model": ("reverted", "wrong_model"),
 }
-_KEPT = (
+_KEPT = words(
     "keep kept keeps keeper keepers accept accepted accepts improved improve improvement improves "
     "ok success successful succeeded pass passed baseline adopted adopt promoted promote merged "
     "best win winner won retained retain committed champion"
 )
-_REVERTED = (
+_REVERTED = words(
     "discard discarded discards reject rejected rejects rejection revert reverted reverts rollback "
     "undo undone drop dropped worse regressed regression kill killed declined lose lost loser "
     "abandoned abandon scrapped unchanged removed"
@@ -68,7 +70,7 @@ _CRASHED = {
     "segfault": "crash",
     "broken": "crash",
 }
-_FAILED = "fail failed fails failure"
+_FAILED = words("fail failed fails failure")
 _INVALID = "invalid"
 # Chinese ledgers are common; these words need no spaces around them.
 _IDEOGRAMS: dict[str, Kind] = {
@@ -86,19 +88,25 @@ _IDEOGRAMS: dict[str, Kind] = {
     "失败": "failed",
 }
 _WORDS: dict[str, tuple[Kind, str | None]] = {
-    **{word: ("kept", None) for word in _KEPT.split()},
-    **{word: ("reverted", None) for word in _REVERTED.split()},
-    **{word: ("failed", None) for word in _FAILED.split()},
+    **dict.fromkeys(_KEPT, ("kept", None)),
+    **dict.fromkeys(_REVERTED, ("reverted", None)),
+    **dict.fromkeys(_FAILED, ("failed", None)),
     **{word: ("crashed", mode) for word, mode in _CRASHED.items()},
     _INVALID: ("reverted", "invalid"),
 }
 _NEGATIONS = {"not", "no", "non", "never", "un", "almost", "nearly", "maybe", "partial", "partly"}
 # In front of a longer text these are the status itself: "keep (worse, but simpler)".
-_PLAINEST = set(
+_PLAINEST = words(
     "keep kept discard discarded revert reverted reject rejected accept accepted crash crashed "
-    "fail failed".split()
+    "fail failed"
 )
-_SYMBOLS: dict[str, Kind] = {"✅": "kept", "✓": "kept", "✔": "kept", "❌": "reverted", "💥": "crashed"}
+_SYMBOLS: dict[str, Kind] = {
+    "✅": "kept",
+    "✓": "kept",
+    "✔": "kept",
+    "❌": "reverted",
+    "💥": "crashed",
+}
 _SPLIT = re.compile(r"[^a-zA-Z]+")
 _MAX_CHARS = 80
 
@@ -124,39 +132,39 @@ def verdict(status: str | None) -> Verdict | None:
 
 @lru_cache(maxsize=4096)
 def _verdict(status: str) -> Verdict | None:
-    words = [word.lower() for word in _SPLIT.split(status) if word]
-    baseline = words[:1] == ["baseline"] or "基线" in status
-    found = _by_phrase(words) or _by_words(words)
-    if found is None and not words:
+    parts = [word.lower() for word in _SPLIT.split(status) if word]
+    baseline = parts[:1] == ["baseline"] or "基线" in status
+    found = _by_phrase(parts) or _by_words(parts)
+    if found is None and not parts:
         found = _by_symbol(status)
     return None if found is None else Verdict(found[0], found[1], baseline)
 
 
-def _by_phrase(words: list[str]) -> tuple[Kind, str | None] | None:
-    text = " ".join(words)
+def _by_phrase(parts: list[str]) -> tuple[Kind, str | None] | None:
+    text = " ".join(parts)
     for phrase, found in _PHRASES.items():
         if text == phrase or text.startswith(phrase + " "):
             return found
     return None
 
 
-def _by_words(words: list[str]) -> tuple[Kind, str | None] | None:
-    """One family of words decides, or a plain keep or discard in front of the rest."""
-    if not words:
+def _by_words(parts: list[str]) -> tuple[Kind, str | None] | None:
+    """One family of parts decides, or a plain keep or discard in front of the rest."""
+    if not parts:
         return None
-    if words[0] in _PLAINEST:
-        return _most_precise(words, _WORDS[words[0]][0])
-    families = {_WORDS[word][0] for word in words if word in _WORDS}
-    if _NEGATIONS & set(words) or len(words) > 3:
+    if parts[0] in _PLAINEST:
+        return _most_precise(parts, _WORDS[parts[0]][0])
+    families = {_WORDS[word][0] for word in parts if word in _WORDS}
+    if _NEGATIONS & set(parts) or len(parts) > 3:
         return None
     if families and families <= {"reverted", "crashed", "failed"} and "crashed" in families:
-        return _most_precise(words, "crashed")
-    return _most_precise(words, families.pop()) if len(families) == 1 else None
+        return _most_precise(parts, "crashed")
+    return _most_precise(parts, families.pop()) if len(families) == 1 else None
 
 
-def _most_precise(words: list[str], kind: Kind) -> tuple[Kind, str | None]:
+def _most_precise(parts: list[str], kind: Kind) -> tuple[Kind, str | None]:
     """The word of this kind that says most: ``oom`` before ``crash``."""
-    modes = [_WORDS[word][1] for word in words if word in _WORDS and _WORDS[word][0] == kind]
+    modes = [_WORDS[word][1] for word in parts if word in _WORDS and _WORDS[word][0] == kind]
     return kind, max(modes, key=lambda mode: (mode is not None, mode != "crash"), default=None)
 
 

@@ -68,9 +68,7 @@ class _Reader:
         for record in self.records:
             if record.cells is None:
                 yield Problem(record.line, "too long to be a row")
-            elif self._takes_header(record):
-                continue
-            elif self._is_comment(record):
+            elif self._takes_header(record) or self._is_comment(record):
                 continue
             elif self.layout is None:
                 yield Problem(record.line, "stands before the header")
@@ -95,15 +93,13 @@ class _Reader:
         return self.layout is None or not self._is_row(record.cells or [])
 
     def _takes_header(self, record: Cells) -> bool:
-        cells = _header_cells(record, self.table.delimiter)
+        cells = _header_cells(record)
         if not columns.has_ledger_names(cells) or self._is_row_of_data(cells):
             return False
         if self.layout is not None and _same_names(cells, self.layout.names):
             return True
         sample = _sample(self.records.peek(_SAMPLE_RECORDS))
-        layout = columns.layout(
-            cells, sample, metric=self.table.metric, decimal_comma=self.comma
-        )
+        layout = columns.layout(cells, sample, metric=self.table.metric, decimal_comma=self.comma)
         if self.layout is None and _same_names(cells, self.table.headers.names):
             layout = self.table.headers  # the sample of the whole head decided, and is kept
         if self.layout is None or layout.metric_name != self.layout.metric_name:
@@ -120,7 +116,10 @@ class _Reader:
         index = self.layout.roles.get("status")
         if found is None or index is None or not status.is_plain(found):
             return False
-        return columns.role_of(found) != "status" or self._number(cells, self.layout.metric) is not None
+        return (
+            columns.role_of(found) != "status"
+            or self._number(cells, self.layout.metric) is not None
+        )
 
     def _row(self, record: Cells, layout: Layout) -> Row | Problem:
         cells = record.cells or []
@@ -131,7 +130,13 @@ class _Reader:
         text = fitted[layout.metric].strip() if layout.metric is not None else ""
         number = values.number_in(text, decimal_comma=self.comma)
         found = status.verdict(state)
-        if number is None and text and not values.is_missing(text) and found and found.kind == "kept":
+        if (
+            number is None
+            and text
+            and not values.is_missing(text)
+            and found
+            and found.kind == "kept"
+        ):
             return Problem(record.line, f"score {text[:40]!r} is not a number")
         row = Row(
             line=record.line,
@@ -186,7 +191,7 @@ def _same_names(cells: Sequence[str], names: Sequence[str]) -> bool:
     return [metrics.normalised(c) for c in cells] == [metrics.normalised(n) for n in names]
 
 
-def _header_cells(record: Cells, delimiter: str) -> list[str]:
+def _header_cells(record: Cells) -> list[str]:
     """A header may be written as a comment: ``# commit<tab>val_bpb …``."""
     cells = list(record.cells or [])
     if cells and cells[0].lstrip().startswith(("#", "//")):
@@ -239,7 +244,11 @@ def _fit_from_right(
             return [*cells[:state], *shifted[state:]]
         return f"{len(cells)} columns instead of {width}, so the score is not plain"
     middle = shifted if left is None else cells
-    return [*cells[: min(state, layout.metric)], *middle[min(state, layout.metric) : state], *shifted[state:]]
+    return [
+        *cells[: min(state, layout.metric)],
+        *middle[min(state, layout.metric) : state],
+        *shifted[state:],
+    ]
 
 
 def _sample(rows: Sequence[list[str]]) -> list[list[str]]:
@@ -273,7 +282,7 @@ def _records(head: Sequence[Line], delimiter: str) -> list[Cells]:
 def _with_header(head: Sequence[Line], delimiter: str, metric: str | None) -> Layout | None:
     records = _records(head, delimiter)
     for position, record in enumerate(records[:_HEADER_WITHIN]):
-        cells = _header_cells(record, delimiter)
+        cells = _header_cells(record)
         if not columns.has_ledger_names(cells):
             continue
         rows = _sample([r.cells for r in records[position + 1 :] if r.cells])
@@ -290,6 +299,6 @@ def unreadable_hint(source: Source) -> str:
     """Return a few words on what the file begins with, for the message that nothing fits."""
     for line in islice(source.lines(), 20):
         if line.text and (text := clean(line.text).strip()):
-            words, _ = cut(text, "\t")
-            return f"its first line is {text[:60]!r} ({len(words)} columns by tabs)"
+            cells, _ = cut(text, "\t")
+            return f"its first line is {text[:60]!r} ({len(cells)} columns by tabs)"
     return "it has no text"

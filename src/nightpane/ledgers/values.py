@@ -12,7 +12,16 @@ from typing import Any
 
 from nightpane.ledgers.model import Moment
 
-__all__ = ["as_commit", "as_moment", "as_number", "is_missing", "json_safe", "number_in"]
+__all__ = [
+    "as_commit",
+    "as_moment",
+    "as_number",
+    "is_hash",
+    "is_missing",
+    "json_safe",
+    "number_in",
+    "words",
+]
 
 _MISSING = {"", "-", "--", "---", "–", "—", "n/a", "na", "none", "null", "nil", "nan", "?", "tbd"}
 _NUMBER = re.compile(
@@ -23,6 +32,7 @@ _NUMBER = re.compile(
 )
 _DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+")
 _COMMIT = re.compile(r"[0-9a-f]{6,40}(?:[-_+*]?dirty)?", re.IGNORECASE)
+_NAME = re.compile(r"[\w.+/\-:#@*]{1,64}")
 _COMPACT = re.compile(r"(\d{4})(\d\d)(\d\d)[T_\- ]?(\d\d)(\d\d)(\d\d)?(Z?)")
 _FORMATS = ("%Y/%m/%d %H:%M:%S", "%Y/%m/%d %H:%M", "%d %b %Y %H:%M:%S", "%a %b %d %H:%M:%S %Y")
 _DATE_ONLY = re.compile(r"\d{4}-\d\d-\d\d")
@@ -30,6 +40,11 @@ _EARLIEST, _LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzin
 # Seconds, milliseconds, microseconds, nanoseconds: what number of each lies in 2000–2100.
 _EPOCH_UNITS = (1, 1_000, 1_000_000, 1_000_000_000)
 _MAX_DEPTH = 8
+
+
+def words(text: str) -> frozenset[str]:
+    """Return the set of the words in a text: a readable way to write a vocabulary."""
+    return frozenset(text.split())
 
 
 def is_missing(text: str) -> bool:
@@ -78,7 +93,7 @@ def as_commit(value: Any) -> str | None:
     if not isinstance(value, str):
         return None
     text = value.strip().strip("`*").strip()
-    if is_missing(text) or len(text) > 64:
+    if is_missing(text) or not _NAME.fullmatch(text):
         return None
     return text
 
@@ -125,7 +140,7 @@ def _iso(text: str) -> datetime | None:
 def _by_format(text: str) -> datetime | None:
     for form in _FORMATS:
         try:
-            return datetime.strptime(text, form)  # noqa: DTZ007 (the zone is set by _moment)
+            return datetime.strptime(text, form)
         except ValueError:
             continue
     return None
