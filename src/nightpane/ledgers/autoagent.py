@@ -13,13 +13,13 @@ from nightpane.ledgers.tables import Table
 __all__ = ["adopt"]
 
 _PASSED = re.compile(r"(\d+)\s*/\s*(\d+)")
-_TASK = re.compile(r"\s*([^,:;]{1,80})\s*[:=]\s*([^,;]+)")
+_TASK = re.compile(r"[\s{\"']*([^,:;{}\"']{1,80})[\"']?\s*[:=]\s*([^,;}]+)")
 
 
 def adopt(table: Table) -> Table:
     """Return the table read as AutoAgent's when its header is, else as it was."""
     names = {metrics.normalised(name) for name in table.headers.names}
-    if not {"avg_score", "task_scores"} <= names:
+    if not {"passed", "task_scores"} <= names:
         return table
     return replace(table, name="autoagent", project="autoagent", enrich=_enrich)
 

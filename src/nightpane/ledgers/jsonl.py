@@ -12,7 +12,7 @@ from itertools import islice
 from typing import Any
 
 from nightpane.errors import LedgerError
-from nightpane.ledgers import columns, jsonrows, values
+from nightpane.ledgers import jsonrows, values
 from nightpane.ledgers.jsonrows import Keys
 from nightpane.ledgers.lines import Line, Source, clean
 from nightpane.ledgers.model import Problem, Row, Segment, Stop
@@ -141,14 +141,9 @@ def from_items(
 
 
 def _tells_of_rounds(records: list[Mapping[str, Any]], keys: Keys) -> bool:
-    """At least one record has a plain status, or a commit beside the metric."""
+    """At least one record has a status, or tells of an experiment without one."""
     for index, record in enumerate(records):
         row = jsonrows.row_of(record, line=1, index=index, segment=Segment(), keys=keys)
-        if row is not None and (row.status is not None or _is_experiment(record)):
+        if row is not None and (row.status or jsonrows.describes(record, keys.metric)):
             return True
     return False
-
-
-def _is_experiment(record: Mapping[str, Any]) -> bool:
-    names = {"iteration", "iter", "round", "trial", "experiment", "trial_number", "run", "attempt"}
-    return bool(names & set(record)) or any(key in record for key in columns.ROLES["commit"])

@@ -14,7 +14,16 @@ from typing import Any
 from nightpane.ledgers import columns, metrics, status, values
 from nightpane.ledgers.model import Direction, Row, Segment
 
-__all__ = ["Keys", "config_of", "flatten", "guess_keys", "is_stop", "row_of", "stop_reason"]
+__all__ = [
+    "Keys",
+    "config_of",
+    "describes",
+    "flatten",
+    "guess_keys",
+    "is_stop",
+    "row_of",
+    "stop_reason",
+]
 
 Record = Mapping[str, Any]
 
@@ -22,13 +31,14 @@ _STATUS = (
     "status decision outcome verdict kept keep accepted accept retained adopted improved action "
     "result"
 )
-_COMMIT = "commit commit_hash commit_sha git_commit git_sha sha hash revision"
+_COMMIT = "commit commit_hash commit_sha git_commit git_sha sha experiment_commit hash revision"
 _TEXT = (
     "description summary desc hypothesis change idea title name note notes reason comment "
     "status_reason message"
 )
 _WHEN = "timestamp time datetime date created_at finished_at ended_at completed_at ts t started_at"
 _COST = "cost_usd total_cost_usd cost"
+_ORDINALS = ("iteration", "iter", "round", "trial", "experiment", "trial_number", "run", "attempt")
 _RESULTS = {"results", "result", "metrics", "scores", "score", "eval", "evaluation", "summary"}
 _SETTINGS = {
     "params", "config", "hyperparams", "hyperparameters", "arch", "architecture", "args", "asi",
@@ -137,6 +147,19 @@ def stop_reason(record: Record) -> str | None:
     return next(known, text.strip()[:200])
 
 
+def describes(record: Record, metric: str | None) -> bool:
+    """Tell whether a record without a status is a round all the same, not a line of a log.
+
+    It has a commit, a number of a round, or a metric that is plainly one beside a text.
+    """
+    if set(_ORDINALS) & set(record) or any(
+        values.as_commit(record.get(k)) for k in _COMMIT.split()
+    ):
+        return True
+    has_text = any(key in record for key in _TEXT.split())
+    return has_text and metric is not None and metrics.known_metric([metric])
+
+
 def flatten(record: Record) -> dict[str, Any]:
     """Return a record's scalars by name: ``{"logloss": {"imm": 1}}`` gives ``logloss_imm``.
 
@@ -145,7 +168,7 @@ def flatten(record: Record) -> dict[str, Any]:
     """
     flat: dict[str, Any] = {}
     for key, value in record.items():
-        if not isinstance(value, Mapping):
+        if not isinstance(value, Mapping) or key == "asi":  # a free-form notebook: kept whole
             flat.setdefault(str(key), value)
             continue
         for inner, item in value.items():

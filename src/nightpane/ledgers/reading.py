@@ -193,12 +193,7 @@ def _first_text(source: Source) -> str:
 
 
 def _recognise_json(source: Source, first: str, metric: str | None) -> Format | None:
-    try:
-        opening = loads(first)
-        is_lines = isinstance(opening, dict) and not isinstance(opening.get("results"), list)
-    except ValueError:
-        is_lines = first.startswith("{") and len(first) > 2 and _later_line_is_object(source)
-    if is_lines:
+    if first.startswith("{") and _is_lines(source, first):
         return cap_evolve.recognise(source) or jsonl.recognise(source, metric=metric)
     try:
         document = loads(source.document())
@@ -207,16 +202,25 @@ def _recognise_json(source: Source, first: str, metric: str | None) -> Format | 
     return gtm.recognise(document) or _records_in(document, source, metric)
 
 
-def _later_line_is_object(source: Source) -> bool:
+def _is_lines(source: Source, first: str) -> bool:
+    """Tell JSON lines from one JSON document: several lines are objects by themselves."""
+    try:
+        opening = loads(first)
+    except ValueError:
+        opening = None
     for line in source.lines():
-        if 1 < line.number <= 50 and line.text and line.text.strip().startswith("{"):
-            try:
-                return isinstance(loads(clean(line.text)), dict)
-            except ValueError:
-                continue
         if line.number > 50:
             break
-    return False
+        text = clean(line.text).strip() if line.text else ""
+        if text.startswith("{") and text != first:
+            try:
+                if isinstance(loads(text), dict):
+                    return True
+            except ValueError:
+                continue
+    return isinstance(opening, dict) and not any(
+        isinstance(opening.get(key), list) for key in _LIST_KEYS
+    )
 
 
 def _records_in(document: Any, source: Source, metric: str | None) -> Format | None:

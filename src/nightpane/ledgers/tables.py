@@ -70,6 +70,8 @@ class _Reader:
                 yield Problem(record.line, "too long to be a row")
             elif self._takes_header(record) or self._is_comment(record):
                 continue
+            elif self.layout is None and self.table.delimiter == "|":
+                continue  # prose above a table in a document
             elif self.layout is None:
                 yield Problem(record.line, "stands before the header")
             else:
@@ -98,10 +100,15 @@ class _Reader:
             return False
         if self.layout is not None and _same_names(cells, self.layout.names):
             return True
-        sample = _sample(self.records.peek(_SAMPLE_RECORDS))
-        layout = columns.layout(cells, sample, metric=self.table.metric, decimal_comma=self.comma)
         if self.layout is None and _same_names(cells, self.table.headers.names):
-            layout = self.table.headers  # the sample of the whole head decided, and is kept
+            layout = self.table.headers  # judged by the whole beginning of the file
+        else:
+            before, self.layout = self.layout, columns.layout(cells, (), metric=self.table.metric)
+            sample = _sample(self.records.peek(_SAMPLE_RECORDS))
+            self.layout = before
+            layout = columns.layout(
+                cells, sample, metric=self.table.metric, decimal_comma=self.comma
+            )
         if self.layout is None or layout.metric_name != self.layout.metric_name:
             index = 0 if self.layout is None else self.segment.index + 1
             self.segment = replace(_segment(layout, self.table.metric), index=index)
@@ -276,7 +283,14 @@ def recognise(source: Source, *, metric: str | None = None) -> Table | None:
 
 
 def _records(head: Sequence[Line], delimiter: str) -> list[Cells]:
-    return [r for r in Records(head, delimiter, columns.has_ledger_names) if r.cells]
+    return [r for r in Records(head, delimiter, _looks_like_row) if r.cells]
+
+
+def _looks_like_row(cells: list[str]) -> bool:
+    """Whether cells are a record, before the columns are known."""
+    if columns.has_ledger_names(cells):
+        return True
+    return len(cells) >= 3 and any(len(c) <= 30 and status.is_plain(c.strip()) for c in cells)
 
 
 def _with_header(head: Sequence[Line], delimiter: str, metric: str | None) -> Layout | None:
