@@ -1,0 +1,68 @@
+"""``nightpane schema``: every event and property of the catalogue."""
+
+from __future__ import annotations
+
+import click
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from nightpane.catalog import ENVELOPE, EVENTS, EventSpec, PropertySpec, json_schema
+from nightpane.catalog.reference import GROUPS, markdown, notes
+from nightpane.cli._output import emit, json_option
+
+
+@click.command()
+@click.argument("event", required=False)
+@click.option("--markdown", "as_markdown", is_flag=True, help="Print docs/events.md.")
+@json_option
+def command(event: str | None, as_markdown: bool, as_json: bool) -> None:
+    """Print every event and property of the catalogue, or those of one EVENT.
+
+    --json prints JSON Schema (draft 2020-12).
+    """
+    if event is not None and event not in EVENTS:
+        raise click.UsageError(f"no event {event!r}; there are {', '.join(EVENTS)}")
+    if as_markdown:
+        click.echo(markdown(), nl=False)
+        return
+    schema = json_schema()
+    emit(
+        schema if event is None else schema["$defs"][event],
+        as_json=as_json,
+        render=lambda out: _draw(out, event),
+    )
+
+
+def _draw(out: Console, event: str | None) -> None:
+    if event is not None:
+        _draw_event(out, EVENTS[event])
+        return
+    out.print("[bold]Envelope[/], on every event\n")
+    out.print(_table(ENVELOPE))
+    for group, title in GROUPS.items():
+        out.print(f"\n[bold]{title}[/]")
+        for spec in EVENTS.values():
+            if spec.group == group:
+                out.print()
+                _draw_event(out, spec)
+
+
+def _draw_event(out: Console, spec: EventSpec) -> None:
+    where = "" if spec.in_round else " [dim](belongs to no round)[/]"
+    out.print(f"[bold cyan]{spec.name}[/]  {escape(spec.description)}{where}")
+    out.print(_table(spec.properties, spec.patterns))
+
+
+def _table(properties: tuple[PropertySpec, ...], patterns: tuple[str, ...] = ()) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    for heading in ("property", "type", "unit"):
+        table.add_column(heading, no_wrap=True)
+    table.add_column("", no_wrap=True)
+    table.add_column("meaning", overflow="fold")
+    for one in properties:
+        required = "R" if one.required else ""
+        table.add_row(one.name, escape(one.type), one.unit or "", required, escape(notes(one)))
+    for pattern in patterns:
+        table.add_row(f"{pattern}*", "float", "", "", "any number of them")
+    return table
