@@ -38,11 +38,11 @@ from nightpane.ledgers.status import verdict
         ("checks_failed", "reverted", "invalid"),
         ("INVALID", "reverted", "invalid"),
         ("crash", "crashed", "crash"),
-        ("crash_oom", "crashed", "oom"),
-        ("OOM", "crashed", "oom"),
+        ("crash_oom", "crashed", "crash"),
+        ("OOM", "crashed", "crash"),
         ("timeout", "crashed", "timeout"),
         ("timed out", "crashed", "timeout"),
-        ("NaN", "crashed", "nan"),
+        ("NaN", "crashed", "crash"),
         ("error", "crashed", "crash"),
         ("FAIL", "failed", None),
         ("server_failed", "failed", None),
@@ -190,7 +190,7 @@ def test_a_crash_with_a_number_has_no_score(ledger: Reader) -> None:
 def test_fail_is_a_crash_without_a_score_and_a_discard_with_one(ledger: Reader) -> None:
     found = ledger("commit\taccuracy\tstatus\na1\t0.5\tkeep\nb1\t0\tFAIL\nc1\t0.4\tFAIL\n")
     assert counts(found) == (3, 1, 1, 1, 0)
-    assert [r.failure_mode for r in found.rounds] == [None, "crash", "failed"]
+    assert [r.failure_mode for r in found.rounds] == [None, "crash", "invalid"]
 
 
 def rows(*scores: tuple[float, str]) -> str:

@@ -38,6 +38,8 @@ _ORDINALS = {
     "id",
     "attempt",
 }
+_SQUEEZE = str.maketrans("", "", "_- `*")
+_KNOWN = {name.replace("_", "") for names in ROLES.values() for name in names} | _ORDINALS
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,10 @@ def has_ledger_names(names: Sequence[str]) -> bool:
     It needs a status or commit column and one more name that is known, or an ordinal or time
     column beside a metric that is plainly one.
     """
+    if not any(
+        len(name) <= 24 and name.strip().lower().translate(_SQUEEZE) in _KNOWN for name in names
+    ):
+        return False  # by far the most lines: told cheaply
     plain = [metrics.normalised(name) for name in names]
     if len(plain) < 2 or any(len(name) > 60 for name in names):
         return False
@@ -146,14 +152,14 @@ def _roles(names: Sequence[str], sample: Sequence[Sequence[str]]) -> dict[str, i
             break
     if (
         "status" not in roles
-        and (found := _status_by_content(sample, set(roles.values()))) is not None
+        and (found := _status_by_content(len(names), sample, set(roles.values()))) is not None
     ):
         roles["status"] = found
     return roles
 
 
 def _fits(role: str, name: str, index: int, sample: Sequence[Sequence[str]]) -> bool:
-    cells = [row[index] for row in sample if index < len(row) and row[index].strip()]
+    cells = [row[index] for row in sample if index < len(row) and not values.is_missing(row[index])]
     if not cells:
         return name in {"commit", "status", "timestamp", "description", "cost_usd"}
     if role == "timestamp":
@@ -172,8 +178,7 @@ def _fits(role: str, name: str, index: int, sample: Sequence[Sequence[str]]) -> 
     return True
 
 
-def _status_by_content(sample: Sequence[Sequence[str]], taken: set[int]) -> int | None:
-    width = max((len(row) for row in sample), default=0)
+def _status_by_content(width: int, sample: Sequence[Sequence[str]], taken: set[int]) -> int | None:
     for index in range(width):
         cells = [row[index] for row in sample if index < len(row) and row[index].strip()]
         if index in taken or len(cells) * 2 < len(sample):

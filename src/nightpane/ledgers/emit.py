@@ -14,9 +14,20 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
+from nightpane.catalog import (
+    ENVELOPE,
+    EVENTS,
+    Event,
+    RoundKept,
+    RoundReverted,
+    RoundScored,
+    RoundStarted,
+    StopTriggered,
+    cut,
+)
 from nightpane.ids import deterministic_ulid, deterministic_uuid
 from nightpane.ledgers.git import CommitTimes
-from nightpane.ledgers.model import Round, Stop
+from nightpane.ledgers.model import Round, Row, Stop
 from nightpane.ledgers.reading import Ledger, Run
 from nightpane.ledgers.times import Anchors, RunClock, Span
 from nightpane.ledgers.values import is_hash, words
@@ -25,14 +36,15 @@ __all__ = ["AGENT", "Imported", "ImportedEvent", "Tracker", "events", "import_le
 
 AGENT = "loop"
 _MILLISECOND = timedelta(milliseconds=1)
-_BEFORE_END = {"round_scored": _MILLISECOND}
-# Names a ledger's own column must not take: the envelope's and those of the events made here.
-_RESERVED = words(
-    "project client run_id round_id agent git_sha ts score metric direction measured delta "
-    "new_best cost_usd failure_mode reason regressed_dimensions baseline_score n_prior_rounds "
-    "diff_lines quality_score scorer_version scorer_variant commit summary timestamp "
-    "timestamp_estimated imported ledger_format ledger_status ledger_line distinct_id event "
-    "uuid token rounds_completed total_cost_usd final_best_score"
+_OWN = words(
+    "commit summary timestamp timestamp_estimated imported is_baseline metric_unit ledger_format "
+    "ledger_status ledger_line ledger_score score_resolution distinct_id event uuid token"
+)
+# Names a ledger's own column must not take: the envelope's and those of the core events.
+_RESERVED = (
+    _OWN
+    | {spec.name for spec in ENVELOPE}
+    | {p.name for event in EVENTS.values() if event.group == "core" for p in event.properties}
 )
 _BAD_NAME = re.compile(r"[^\w.µμ%/\- ]+")
 _MAX_NAME_CHARS = 80
@@ -208,97 +220,106 @@ class _RunEvents:
             self.cost_usd = (self.cost_usd or 0.0) + row.cost_usd
         parts = (self.key, str(row.index), row.commit or "", row.score_text, item.outcome)
         round_id = deterministic_ulid(_ms(span.end), "ledger-round", *parts)
-        for name, properties in self._core(item, span):
-            at = (
-                span.start
-                if name == "round_started"
-                else span.end - _BEFORE_END.get(name, timedelta(0))
-            )
+        for event, extra in self._core(item, span):
+            at = span.end
+            if isinstance(event, RoundStarted):
+                at = span.start
+            elif isinstance(event, RoundScored):
+                at = span.end - _MILLISECOND  # the decision follows the score
             yield ImportedEvent(
-                name,
-                {k: v for k, v in (self._common(item, at) | properties).items() if v is not None}
-                | {"git_sha": row.commit if row.commit and is_hash(row.commit) else None},
+                event.event,
+                self._common(row, at) | _known(extra) | event.to_properties(),
                 at,
-                deterministic_uuid("ledger-event", *parts, name),
+                deterministic_uuid("ledger-event", *parts, event.event),
                 self.run_id,
                 round_id,
             )
 
-    def _common(self, item: Round, at: datetime) -> dict[str, Any]:
-        row = item.row
-        return {
-            "ts": at.timestamp(),
-            "commit": row.commit,
-            "summary": row.description[:_MAX_SUMMARY_CHARS] if row.description else None,
-            "imported": True,
-            "ledger_format": self.ledger.format,
-            "ledger_status": row.status,
-            "ledger_line": row.line,
-        }
-
-    def _core(self, item: Round, span: Span) -> Iterator[tuple[str, dict[str, Any]]]:
-        row = item.row
-        rest = _own(row.properties)
-        yield (
-            "round_started",
+    def _common(self, row: Row, at: datetime) -> dict[str, Any]:
+        """What every event of a round says. ``git_sha`` is the ledger's or none: never ours."""
+        is_sha = row.commit is not None and is_hash(row.commit)
+        return _known(
             {
-                "baseline_score": item.best_before
-                if item.best_before is not None
-                else row.baseline_score,
-                "n_prior_rounds": item.n_prior_rounds,
-                "is_baseline": item.baseline or None,
-                "timestamp_estimated": True,
-            },
-        )
-        if item.score is not None:
-            yield "round_scored", rest | self._scored(item, span)
-            rest = {}
-        closing = rest | {"cost_usd": row.cost_usd, "timestamp_estimated": span.estimated}
-        if item.outcome == "kept":
-            yield "round_kept", closing | {"delta": item.delta, "new_best": item.best_after}
-        elif item.failure_mode is not None:
-            if item.outcome == "crashed" and row.score:
-                closing["ledger_score"] = row.score
-            closing |= {"failure_mode": item.failure_mode, "reason": row.description}
-            yield "round_reverted", closing
+                "ts": at.timestamp(),
+                "commit": row.commit,
+                "summary": cut(row.description, _MAX_SUMMARY_CHARS) if row.description else None,
+                "imported": True,
+                "ledger_format": self.ledger.format,
+                "ledger_status": row.status,
+                "ledger_line": row.line,
+            }
+        ) | {"git_sha": row.commit if is_sha else None}
 
-    def _scored(self, item: Round, span: Span) -> dict[str, Any]:
+    def _core(self, item: Round, span: Span) -> Iterator[tuple[Event, dict[str, Any]]]:
         row = item.row
-        return {
-            **{f"dim_{_name(name)}": value for name, value in row.dims.items()},
-            "score": item.score,
-            "metric": row.segment.metric,
-            "metric_unit": row.segment.unit,
-            "direction": item.direction,
-            "measured": row.measured,
-            "timestamp_estimated": span.estimated,
-        }
+        before = item.best_before
+        started = RoundStarted(
+            baseline_score=before if before is not None else row.baseline_score,
+            n_prior_rounds=item.n_prior_rounds,
+        )
+        yield started, {"is_baseline": item.baseline or None, "timestamp_estimated": True}
+        rest = _own(row.properties) | {"timestamp_estimated": span.estimated}
+        if item.score is not None:
+            yield self._scored(item), rest | _dims(row) | {"metric_unit": row.segment.unit}
+            rest = {"timestamp_estimated": span.estimated}
+        if item.outcome == "kept":
+            kept = RoundKept(delta=item.delta, new_best=item.best_after, cost_usd=_cost(row))
+            yield kept, rest
+        elif item.failure_mode is not None:
+            reverted = RoundReverted(
+                failure_mode=item.failure_mode, reason=row.description, cost_usd=_cost(row)
+            )
+            dropped = row.score if item.score is None and row.score else None
+            yield reverted, rest | {"ledger_score": dropped}
+
+    def _scored(self, item: Round) -> RoundScored:
+        return RoundScored(
+            score=item.score,
+            metric=item.row.segment.metric,
+            direction=item.direction,
+            measured=None if item.row.measured else False,
+        )
 
     def stop(self, item: Stop) -> Iterator[ImportedEvent]:
+        """Yield the end of the run, none if it ended before its first round."""
         if self.run_id is None:
-            return  # a run that ended before its first round is none
+            return
         at, estimated = self.clock.stopped(item.when)
-        properties = {
-            "reason": item.reason,
-            "rounds_completed": self.rounds,
-            "total_cost_usd": item.total_cost_usd
-            if item.total_cost_usd is not None
-            else self.cost_usd,
-            "final_best_score": self.best,
+        stated = item.total_cost_usd
+        event = StopTriggered(
+            reason=item.reason,
+            rounds_completed=self.rounds,
+            total_cost_usd=stated if stated is not None else self.cost_usd,
+            final_best_score=self.best,
+        )
+        extra = {
             "ts": at.timestamp(),
+            "git_sha": None,
             "imported": True,
             "ledger_format": self.ledger.format,
             "ledger_line": item.line,
             "timestamp_estimated": estimated,
         }
         yield ImportedEvent(
-            "stop_triggered",
-            {k: v for k, v in properties.items() if v is not None} | {"git_sha": None},
+            event.event,
+            extra | event.to_properties(),
             at,
             deterministic_uuid("ledger-event", self.key, "stop", item.reason, str(self.rounds)),
             self.run_id,
             None,
         )
+
+
+def _known(properties: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in properties.items() if value is not None}
+
+
+def _cost(row: Row) -> float | None:
+    return row.cost_usd if row.cost_usd is not None and row.cost_usd >= 0 else None
+
+
+def _dims(row: Row) -> dict[str, float]:
+    return {f"dim_{_name(name)}": value for name, value in row.dims.items()}
 
 
 def _ms(at: datetime) -> int:
@@ -310,7 +331,7 @@ def _own(properties: Mapping[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key, value in properties.items():
         name = _name(key)
-        if name.lower() in _RESERVED or name.startswith(("dim_", "is_baseline")):
+        if name.lower() in _RESERVED or name.startswith(("dim_", "$")):
             name = f"ledger_{name}"
         found[name] = value
     return found

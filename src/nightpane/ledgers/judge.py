@@ -105,7 +105,7 @@ class Judge:
         if found.kind == "crashed":
             return "crashed", found.failure_mode or "crash"
         measured = row.score is not None and row.score != 0
-        return ("reverted", "failed") if measured else ("crashed", "crash")
+        return ("reverted", "invalid") if measured else ("crashed", "crash")
 
     def _score(self, row: Row, outcome: Outcome) -> float | None:
         if outcome == "crashed" or row.score is None:

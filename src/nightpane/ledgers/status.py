@@ -30,7 +30,7 @@ _PHRASES: dict[str, tuple[Kind, str | None]] = {
     "roll back": ("reverted", None),
     "new best": ("kept", None),
     "new record": ("kept", None),
-    "out of memory": ("crashed", "oom"),
+    "out of memory": ("crashed", None),
     "timed out": ("crashed", "timeout"),
     "time out": ("crashed", "timeout"),
     "checks failed": ("reverted", "invalid"),
@@ -53,22 +53,12 @@ _REVERTED = words(
     "abandoned abandon scrapped unchanged removed"
 )
 _CRASHED = {
-    "crash": "crash",
-    "crashed": "crash",
-    "crashes": "crash",
-    "error": "crash",
-    "errored": "crash",
-    "errors": "crash",
+    **dict.fromkeys(
+        words("crash crashed crashes error errored errors oom nan inf diverged"), "crash"
+    ),
+    **dict.fromkeys(words("divergence segfault broken"), "crash"),
+    **dict.fromkeys(words("timeout timedout"), "timeout"),
     "exception": "exception",
-    "oom": "oom",
-    "timeout": "timeout",
-    "timedout": "timeout",
-    "nan": "nan",
-    "inf": "nan",
-    "diverged": "diverged",
-    "divergence": "diverged",
-    "segfault": "crash",
-    "broken": "crash",
 }
 _FAILED = words("fail failed fails failure")
 _INVALID = "invalid"
@@ -163,7 +153,7 @@ def _by_words(parts: list[str]) -> tuple[Kind, str | None] | None:
 
 
 def _most_precise(parts: list[str], kind: Kind) -> tuple[Kind, str | None]:
-    """The word of this kind that says most: ``oom`` before ``crash``."""
+    """The word of this kind that says most: ``timeout`` before ``crash``."""
     modes = [_WORDS[word][1] for word in parts if word in _WORDS and _WORDS[word][0] == kind]
     return kind, max(modes, key=lambda mode: (mode is not None, mode != "crash"), default=None)
 
