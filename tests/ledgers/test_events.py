@@ -285,11 +285,12 @@ def test_import_hands_events_to_a_pane(ledger: Reader) -> None:
     taken: list[tuple[str, dict[str, Any]]] = []
 
     class Pane:
-        def track(self, event: str, **properties: Any) -> None:
+        def track(self, event: str, /, **properties: Any) -> str | None:
             taken.append((event, properties))
+            return None if event == "round_started" else str(properties["uuid"])
 
     done = import_ledger(ledger(HEADER + ROWS), Pane())
-    assert (done.events, done.estimated) == (11, 7)
+    assert (done.events, done.estimated, done.lost) == (11, 7, 4)
     assert len(taken) == 11
     event, properties = taken[2]
     assert event == "round_kept"

@@ -84,7 +84,7 @@ def _exit_code(report: dict[str, Any]) -> int:
     failed = [item for item in report["files"] if "error" in item]
     if len(failed) == len(report["files"]):
         return 2
-    if report["delivered"] is False:
+    if report["delivered"] is False or any(item.get("lost") for item in report["files"]):
         return 3
     return 1 if failed or any(item.get("unread") for item in report["files"]) else 0
 
@@ -135,10 +135,12 @@ class _Importer:
         return project, self.settings.client if named else ledger.client or self.settings.client
 
     def _pane(self, project: str, client: str) -> Any:
-        from nightpane import Pane
+        from nightpane.client import Pane
 
         if (project, client) not in self.panes:
-            self.panes[project, client] = Pane(project=project, client=client)
+            self.panes[project, client] = Pane(
+                project=project, client=client, historical_migration=True
+            )
         return self.panes[project, client]
 
     def _flush_now_and_then(self, pane: Any) -> Any:
@@ -156,7 +158,7 @@ class _Importer:
             return None
         for pane in self.panes.values():
             self.delivered = bool(pane.flush(FLUSH_TIMEOUT_S if self.delivered else 1.0))
-            pane.close()
+            pane.close(timeout_s=0.0)
         return self.delivered
 
 
@@ -237,6 +239,8 @@ def _details(item: dict[str, Any]) -> Iterator[str]:
     if item["undecided"]:
         yield f"{item['undecided']} rounds neither kept nor reverted"
     yield from item["notes"]
+    if item["lost"]:
+        yield f"{item['lost']} events could not be kept: nightpane doctor says more"
     if not item["rounds"]:
         yield "no rounds in it"
     reasons: dict[str, list[int]] = {}
@@ -249,8 +253,9 @@ def _details(item: dict[str, Any]) -> Iterator[str]:
     rest = len(reasons) - _SHOWN_REASONS
     if rest > 0:
         yield f"not read: {rest} more reasons; --json lists the lines"
-    if item["unread"] > len(item["unread_lines"]):
-        yield f"{item['unread']} lines were not read, of which {len(item['unread_lines'])} are listed"
+    listed = len(item["unread_lines"])
+    if item["unread"] > listed:
+        yield f"{item['unread']} lines were not read, of which {listed} are listed"
 
 
 def _ending(report: dict[str, Any]) -> str:

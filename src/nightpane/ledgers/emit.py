@@ -66,8 +66,8 @@ class ImportedEvent:
 class Tracker(Protocol):
     """What events are handed to: `nightpane.Pane`, or anything with its ``track``."""
 
-    def track(self, event: str, **properties: Any) -> object:
-        """Take one event."""
+    def track(self, event: str, /, **properties: Any) -> str | None:
+        """Take one event; return its uuid, None when it was lost."""
 
 
 def events(
@@ -112,9 +112,13 @@ def events(
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """What an import handed over: how many events, over what time, how much of it estimated."""
+    """What an import handed over: how many events, over what time, how much of it estimated.
+
+    ``lost`` counts the events the pane could not keep; it says why itself.
+    """
 
     events: int
+    lost: int
     first_at: datetime | None
     last_at: datetime | None
     estimated: int
@@ -135,12 +139,12 @@ def import_ledger(
     called with the number of events so far. Raises LedgerError when the ledger's repository or
     the file itself cannot be read any more.
     """
-    count = estimated = 0
+    count = estimated = lost = 0
     first: datetime | None = None
     last: datetime | None = None
     for event in events(ledger, project=project, client=client, anchors=anchors):
         if pane is not None:
-            pane.track(
+            kept = pane.track(
                 event.event,
                 agent=AGENT,
                 run_id=event.run_id,
@@ -149,6 +153,7 @@ def import_ledger(
                 uuid=event.uuid,
                 **event.properties,
             )
+            lost += kept is None
         count += 1
         if event.event != "round_started" and event.properties["timestamp_estimated"]:
             estimated += 1
@@ -156,7 +161,7 @@ def import_ledger(
         last = event.timestamp if last is None else max(last, event.timestamp)
         if progress is not None:
             progress(count)
-    return Imported(count, first, last, estimated)
+    return Imported(count, lost, first, last, estimated)
 
 
 def _no_time(commit: str | None) -> datetime | None:  # noqa: ARG001 (stands in for a repository)

@@ -35,6 +35,7 @@ def summary(ledger: Ledger, imported: Imported, *, project: str, client: str) ->
         "best_line": best_round.line if best_round else None,
         "runs": [_run(run) for run in ledger.runs],
         "events": imported.events,
+        "lost": imported.lost,
         "timestamps": times_word(ledger, imported),
         "first_at": imported.first_at.isoformat() if imported.first_at else None,
         "last_at": imported.last_at.isoformat() if imported.last_at else None,
