@@ -1,0 +1,19 @@
+"""HogQL, PostHog's query language: text in, one ClickHouse statement out.
+
+Parsed by PostHog's grammar, every name resolved against a fixed set of tables and functions, and
+printed anew: no part of a query's text ever reaches the engine as it came.
+"""
+
+from nightpane.hogql.compiler import DEFAULT_LIMIT, MAX_LIMIT, Compiled, compile  # noqa: A004
+from nightpane.hogql.layout import Layout
+from nightpane.hogql.parse import parse_query, position
+
+__all__ = [
+    "DEFAULT_LIMIT",
+    "MAX_LIMIT",
+    "Compiled",
+    "Layout",
+    "compile",
+    "parse_query",
+    "position",
+]
