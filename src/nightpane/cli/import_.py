@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,8 +20,15 @@ if TYPE_CHECKING:
     from nightpane.ledgers import Ledger
 
 FLUSH_EVERY = 5000
-FLUSH_TIMEOUT_S = 60.0
-_SHOWN_REASONS, _SHOWN_LINES = 8, 6
+FLUSH_TIMEOUT_S = 30.0
+_SHOWN_REASONS, _SHOWN_LINES, _NAME_CHARS = 8, 6, 32
+_TIMES = {
+    "git": "of the commits",
+    "file": "as the ledger has them",
+    "partly estimated": "partly estimated",
+    "estimated": "estimated, evenly spaced",
+    "none": "none",
+}
 
 
 @click.command("import")
@@ -59,6 +67,8 @@ def command(
     """
     from nightpane import config
 
+    # A ledger's own columns are no mistake: do not warn that the catalogue has them not.
+    logging.getLogger("nightpane").setLevel(logging.ERROR)
     settings = config.load(project=project, client=client)
     importer = _Importer(settings, dry_run=dry_run, client=client)
     done: list[dict[str, Any]] = []
@@ -101,6 +111,7 @@ class _Importer:
         self.anchors = Anchors(None if dry_run else settings.state_dir / "ledgers")
         self.panes: dict[tuple[str, str], Any] = {}
         self.delivered = True
+        self.patience_s = FLUSH_TIMEOUT_S if settings.host is not None else 0.5
 
     @property
     def warnings(self) -> list[str]:
@@ -148,7 +159,7 @@ class _Importer:
 
         def after(count: int) -> None:
             if count % FLUSH_EVERY == 0 and self.delivered:
-                self.delivered = bool(pane.flush(FLUSH_TIMEOUT_S))
+                self.delivered = bool(pane.flush(self.patience_s))
 
         return after
 
@@ -157,7 +168,9 @@ class _Importer:
         if not self.panes:
             return None
         for pane in self.panes.values():
-            self.delivered = bool(pane.flush(FLUSH_TIMEOUT_S if self.delivered else 1.0))
+            # Each is tried, but only the first failure is waited for.
+            arrived = bool(pane.flush(self.patience_s if self.delivered else 0.5))
+            self.delivered = self.delivered and arrived
             pane.close(timeout_s=0.0)
         return self.delivered
 
@@ -188,20 +201,17 @@ def _render(out: Console, report: dict[str, Any]) -> None:
     from rich.text import Text
 
     table = Table(box=None, pad_edge=False)
-    table.add_column("ledger", overflow="ellipsis", no_wrap=True, min_width=20)
-    for name in ("rounds", "kept", "reverted", "crashed"):
+    table.add_column("ledger", no_wrap=True)
+    for name in ("rounds", "kept", "reverted", "crashed", "best"):
         table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("best", justify="right", no_wrap=True)
-    table.add_column("metric", overflow="ellipsis", no_wrap=True, min_width=8)
-    table.add_column("times", no_wrap=True)
+    table.add_column("metric")
     read = [item for item in report["files"] if "error" not in item]
     for item in read:
         table.add_row(
-            Text(printable(Path(item["path"]).name)),
+            Text(_short(printable(Path(item["path"]).name))),
             *(str(item[name]) for name in ("rounds", "kept", "reverted", "crashed")),
-            Text(_best(item)),
+            "-" if item["best_score"] is None else f"{item['best_score']:.6g}",
             Text(printable(item["metric"] or "-")),
-            item["timestamps"],
         )
     if read:
         out.print(table)
@@ -212,14 +222,13 @@ def _render(out: Console, report: dict[str, Any]) -> None:
     out.print(Text(_ending(report)))
 
 
-def _best(item: dict[str, Any]) -> str:
-    if item["best_score"] is None:
-        return "-"
-    commit = f" ({printable(item['best_commit'])})" if item["best_commit"] else ""
-    return f"{item['best_score']:.6g}{commit}"
+def _short(name: str) -> str:
+    """A name's beginning and end, which tell files of one folder apart."""
+    return name if len(name) <= _NAME_CHARS else f"{name[:10]}…{name[11 - _NAME_CHARS :]}"
 
 
 def _render_details(out: Console, item: dict[str, Any]) -> None:
+    from rich.padding import Padding
     from rich.text import Text
 
     out.print()
@@ -229,13 +238,18 @@ def _render_details(out: Console, item: dict[str, Any]) -> None:
     name = printable(Path(item["path"]).name)
     out.print(Text(f"{name}: {item['format']}, project {printable(item['project'])}"), style="bold")
     for line in _details(item):
-        out.print(Text(f"  {printable(line)}"))
+        out.print(Padding(Text(printable(line)), (0, 0, 0, 2), expand=False))
 
 
 def _details(item: dict[str, Any]) -> Iterator[str]:
     if item["metric"]:
         how = "guessed" if item["metric_guessed"] else "as stated"
         yield f"metric {item['metric']} ({how}); {item['direction_how']}"
+    if item["best_commit"]:
+        yield f"best at {item['best_commit']}, line {item['best_line']}"
+    if item["first_at"]:
+        span = f"{item['first_at'][:16]} to {item['last_at'][:16]}".replace("T", " ") + " UTC"
+        yield f"times: {_TIMES[item['timestamps']]}; {span}"
     if item["undecided"]:
         yield f"{item['undecided']} rounds neither kept nor reverted"
     yield from item["notes"]
