@@ -1,0 +1,75 @@
+"""One event as the JSON that goes into the spool, never larger than PostHog takes."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from nightpane.client.values import without_surrogates
+
+__all__ = ["MAX_EVENT_BYTES", "encode", "shorten"]
+
+# PostHog refuses events above some 960 kB; its own SDK drops them above 900 KiB.
+MAX_EVENT_BYTES = 900 * 1024
+_CUTS = (200_000, 50_000, 10_000, 2_000, 500, 100)
+
+_encode = json.JSONEncoder(
+    ensure_ascii=False, check_circular=False, allow_nan=False, separators=(",", ":")
+).encode
+
+
+def encode(message: dict[str, Any]) -> str:
+    """Return a message of plain values as JSON that UTF-8 can carry."""
+    text = _encode(message)
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        text = _encode(without_surrogates(message))
+    return text
+
+
+def shorten(message: dict[str, Any]) -> str:
+    """Return a message as JSON of at most ``MAX_EVENT_BYTES``: its longest values are cut.
+
+    Each cut is told in the property ``$nightpane_truncated``: where, and how long it was.
+    """
+    properties = message["properties"]
+    for limit in _CUTS:
+        cuts: list[dict[str, Any]] = []
+        shorter = {name: _cut(value, name, limit, cuts) for name, value in properties.items()}
+        shorter["$nightpane_truncated"] = cuts[:100]
+        text = encode({**message, "properties": shorter})
+        if len(text.encode()) <= MAX_EVENT_BYTES:
+            return text
+    kept = {name: value for name, value in shorter.items() if _is_small(value)}
+    names = [name[:100] for name in shorter if name not in kept]
+    told = [{"property": name, "left_out": True} for name in names[:100]]
+    kept = dict(list(kept.items())[:500])
+    kept["$nightpane_truncated"] = told
+    return encode({**message, "properties": kept})
+
+
+def _cut(value: Any, place: str, limit: int, cuts: list[dict[str, Any]]) -> Any:
+    if type(value) is str:
+        if len(value) <= limit:
+            return value
+        cuts.append({"property": place[:200], "length": len(value)})
+        return value[:limit] + "…"
+    if type(value) is dict:
+        items = value
+        if len(value) > limit:
+            cuts.append({"property": place[:200], "items": len(value)})
+            items = dict(list(value.items())[:limit])
+        return {
+            key[:limit]: _cut(v, f"{place}.{key[:50]}", limit, cuts) for key, v in items.items()
+        }
+    if type(value) is list:
+        if len(value) > limit:
+            cuts.append({"property": place[:200], "items": len(value)})
+            value = value[:limit]
+        return [_cut(item, f"{place}[{at}]", limit, cuts) for at, item in enumerate(value)]
+    return value
+
+
+def _is_small(value: Any) -> bool:
+    return not isinstance(value, dict | list) and len(str(value)) <= 1000

@@ -1,0 +1,394 @@
+"""``Pane``: what a loop's code holds to say what it does.
+
+In production nothing here raises into the loop or waits for the network; what goes wrong is counted
+(``health()``) and logged, at most once a minute for each kind.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import uuid as uuids
+import weakref
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from nightpane import config
+from nightpane.catalog import Event
+from nightpane.client import gitsha
+from nightpane.client.destination import Destination, Route, resolve
+from nightpane.client.envelope import Envelope, Place
+from nightpane.client.handover import Handover, Handovers
+from nightpane.client.health import Counters, Health, Voice
+from nightpane.client.pipeline import Pipeline
+from nightpane.client.redact import KeyMask, Redactor
+from nightpane.client.rounds import Direction, Run
+from nightpane.client.scopes import current_place, shown
+from nightpane.client.sdk import QuietPosthog, open_posthog
+from nightpane.client.sender import Sender
+from nightpane.client.spool.files import Files
+from nightpane.client.spool.folder import SpoolFolder
+from nightpane.client.spool.writer import DEFAULT_MAX_BYTES, SpoolWriter
+from nightpane.client.transport import HttpTransport, Transport
+from nightpane.client.worker import Worker
+from nightpane.errors import ConfigError, NightpaneError, SpoolError
+from nightpane.ids import uuid7
+
+__all__ = ["Pane"]
+
+_EXIT_S = 2.0
+_panes: weakref.WeakSet[Pane] = weakref.WeakSet()
+
+
+class Pane:
+    """Tracks one loop's events into the spool, from where they are delivered in the background.
+
+    Every argument left out comes from the environment, ``.env``, ``nightpane.toml`` or the running
+    local server (see ``nightpane.config``). Raises ConfigError when no project is named.
+
+    ``redact`` holds callables (event dict to event dict, None to drop it) and patterns of property
+    names to mask. ``historical_migration`` marks what is sent as an import of the past.
+    ``max_spool_bytes`` limits the whole spool folder. ``exit_s`` limits how long the process's end
+    waits for delivery. ``files`` and ``transport`` stand in for disk and network in tests.
+    """
+
+    def __init__(
+        self,
+        project: str | None = None,
+        client: str | None = None,
+        *,
+        api_key: str | None = None,
+        host: str | None = None,
+        spool_dir: str | Path | None = None,
+        strict: bool | None = None,
+        privacy_mode: bool | None = None,
+        redact: Iterable[Redactor | str] = (),
+        max_spool_bytes: int = DEFAULT_MAX_BYTES,
+        historical_migration: bool = False,
+        git_sha: str | None = None,
+        close_on_sigterm: bool = True,
+        exit_s: float = _EXIT_S,
+        files: Files | None = None,
+        transport: Transport | None = None,
+    ) -> None:
+        settings = config.load(
+            project=project,
+            client=client,
+            api_key=api_key,
+            host=host,
+            spool_dir=spool_dir,
+            strict=strict,
+            privacy_mode=privacy_mode,
+        )
+        if settings.project is None:
+            raise ConfigError(
+                "project is not set: pass Pane(project=…) or set AUTORESEARCH_PROJECT, "
+                "for example to autoresearch"
+            )
+        self.project: str = settings.project
+        self.client = settings.client
+        self.strict = settings.strict
+        self.close_on_sigterm = close_on_sigterm
+        self.exit_s = exit_s
+        self._settings = settings
+        self._counters = Counters()
+        self._voice = Voice()
+        self._handovers = Handovers()
+        self._folder = SpoolFolder(settings.spool_dir, files)
+        destination = Destination.from_settings(settings, historical_migration=historical_migration)
+        self._writer = SpoolWriter(self._folder, destination, max_bytes=max_spool_bytes)
+        transport = transport or HttpTransport()
+        self._sender = Sender(
+            self._folder,
+            self._writer,
+            transport,
+            self._resolve,
+            counters=self._counters,
+            voice=self._voice,
+        )
+        self._worker = Worker(self._writer, self._sender, transport, self._voice)
+        envelope = Envelope(
+            self.project, self.client, git_sha or gitsha.short_sha(gitsha.code_folder())
+        )
+        self._distinct_id = f"{self.project}:{self.client}"[:200]
+        patterns = [one for one in redact if isinstance(one, str)]
+        self.posthog: QuietPosthog = open_posthog(
+            Pipeline(
+                envelope=envelope,
+                mask=KeyMask(patterns, private=settings.privacy_mode),
+                redactors=[one for one in redact if not isinstance(one, str)],
+                append=self._append,
+                place=lambda: current_place(self),
+                handovers=self._handovers,
+                counters=self._counters,
+                voice=self._voice,
+                strict=self.strict,
+            ),
+            api_key=settings.api_key,
+            host=settings.host,
+            privacy_mode=settings.privacy_mode,
+        )
+        _panes.add(self)
+
+    def track(
+        self,
+        event: str,
+        /,
+        *,
+        agent: str | None = None,
+        round_id: str | None = None,
+        timestamp: datetime | str | float | None = None,
+        uuid: str | uuids.UUID | None = None,
+        **props: Any,
+    ) -> str | None:
+        """Keep one event; return its uuid once it outlives this process, None when it was lost.
+
+        Inside a round, run, round and agent are the round's unless given; elsewhere ``agent`` is
+        required. ``timestamp`` (a naive one is UTC, a number is seconds since the epoch) and
+        ``uuid`` are for importers.
+
+        Raises nothing, unless the pane is strict: then CatalogError for an event that does not fit
+        the catalogue and SpoolError for one that cannot be written.
+        """
+        place = current_place(self)
+        return self._track(
+            event,
+            props,
+            place=place,
+            agent=agent,
+            round_id=round_id,
+            timestamp=timestamp,
+            uuid=uuid,
+        )
+
+    def emit(
+        self,
+        event: Event,
+        /,
+        *,
+        agent: str | None = None,
+        round_id: str | None = None,
+        timestamp: datetime | str | float | None = None,
+        uuid: str | uuids.UUID | None = None,
+        **extra: Any,
+    ) -> str | None:
+        """Keep one event of the catalogue; otherwise as ``track``."""
+        return self._track(
+            event.event,
+            {**event.to_properties(), **extra},
+            place=current_place(self),
+            agent=agent,
+            round_id=round_id,
+            timestamp=timestamp,
+            uuid=uuid,
+        )
+
+    def run(
+        self,
+        *,
+        agent: str | None = None,
+        run_id: str | None = None,
+        metric: str | None = None,
+        direction: Direction | None = None,
+        baseline_score: float | None = None,
+    ) -> Run:
+        """Return a new run, to be entered with ``with`` or ``async with``.
+
+        ``agent`` is the role that closes the run (orchestrator). ``metric`` and ``direction`` are
+        the rounds' unless they say otherwise; ``baseline_score`` is the best score known before.
+        """
+        return Run(
+            self,
+            agent=agent,
+            run_id=run_id,
+            metric=metric,
+            direction=direction,
+            baseline_score=baseline_score,
+        )
+
+    def flush(self, timeout_s: float = 10.0) -> bool:
+        """Put all events on the disk itself and deliver them; False when the time is over first."""
+        return self._worker.flush(timeout_s)
+
+    def close(self, timeout_s: float | None = None) -> bool:
+        """Deliver for at most ``timeout_s`` (``exit_s``), then leave the rest to the next process.
+
+        Returns whether everything is delivered. A later ``track()`` opens the pane again.
+        """
+        return self._worker.end(self.exit_s if timeout_s is None else timeout_s)
+
+    def health(self) -> Health:
+        """Return what this process has done so far, in counts."""
+        counters, active = self._counters, self._writer.active
+        pending = 0
+        for name in self._folder.names("seg"):
+            own = active is not None and name.stem == active.stem
+            offset = self._sender.acked_offset(name.stem) if own else 0
+            offset = offset or self._folder.read_ack(name.stem).offset
+            if not own or offset < name.size_bytes:
+                pending += max(0, name.size_bytes - offset)
+        if active is not None and not self._writer.undelivered(
+            self._sender.acked_offset(active.stem)
+        ):
+            pending = max(0, pending - active.start)
+        return Health(
+            written=counters["written"],
+            delivered=counters["delivered"],
+            not_written=counters.starting("not_written."),
+            set_aside=counters["set_aside"],
+            lost_frames=counters["lost_frames"],
+            invalid=counters["invalid"],
+            truncated=counters["truncated"],
+            redacted=counters["redacted"],
+            redaction_failures=counters["redaction_failures"],
+            dropped_by_redactor=counters["dropped_by_redactor"],
+            pending_bytes=pending,
+            retries=counters["retries"],
+            last_error=counters.last_error,
+            spool_dir=self._folder.path,
+        )
+
+    def __enter__(self) -> Pane:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"Pane(project={self.project!r}, client={self.client!r})"
+
+    def _append(self, payload: bytes) -> None:
+        self._writer.append(payload)
+        self._worker.notify()
+
+    def _emit(
+        self, event: Event, place: Place | None, agent: str | None, extra: Mapping[str, Any]
+    ) -> str | None:
+        props = {**event.to_properties(), **extra}
+        return self._track(event.event, props, place=place, agent=agent)
+
+    def _track(
+        self,
+        event: str,
+        props: Mapping[str, Any],
+        *,
+        place: Place | None,
+        agent: str | None = None,
+        round_id: str | None = None,
+        timestamp: Any = None,
+        uuid: Any = None,
+    ) -> str | None:
+        notes: list[str] = []
+        when = None if timestamp is None else _when(timestamp, notes)
+        handover = Handover(
+            uuid=str(uuid7()) if uuid is None else _uuid_text(uuid, notes),
+            properties=props,
+            place=place,
+            agent=_text(agent, "agent", notes),
+            round_id=_text(round_id, "round_id", notes),
+            ts=None if when is None else when.timestamp(),
+            notes=notes,
+        )
+        if agent is None and (place is None or place.agent is None):
+            notes.append("agent is missing; it is required outside of a run")
+        name = event if type(event) is str else str(shown(event))
+        before, self._handovers.current = self._handovers.current, handover
+        try:
+            self.posthog.capture(
+                name, distinct_id=self._distinct_id, uuid=handover.uuid, timestamp=when
+            )
+        except Exception as error:  # noqa: BLE001 (a debugging SDK raises; the loop must survive)
+            handover.error = handover.error or NightpaneError(
+                f"the SDK raised {type(error).__name__}"
+            )
+        finally:
+            self._handovers.current = before
+        return self._outcome(handover)
+
+    def _outcome(self, handover: Handover) -> str | None:
+        if handover.written:
+            return handover.uuid
+        if handover.dropped:
+            return None
+        if not handover.taken:
+            # The SDK was switched off (disabled), or failed before our hook.
+            self._counters.add("not_written.sdk")
+            self._voice.say("sdk", "an event was not kept: the PostHog client did not hand it on")
+        if self.strict and handover.error is not None:
+            raise handover.error
+        return None
+
+    def _say_misuse(self, what: str) -> None:
+        if self.strict:
+            raise NightpaneError(what)
+        self._voice.say(f"misuse {what}", what)
+
+    def _resolve(self, destination: Destination) -> Route | None:
+        return resolve(destination, self._settings, self._settings.state_dir)
+
+    def _after_fork(self) -> None:
+        self._writer.after_fork()
+        self._sender.after_fork()
+        self._worker.after_fork()
+        self._counters.after_fork()
+
+    def _at_exit(self) -> None:
+        try:
+            self.close()
+        except SpoolError as error:
+            self._voice.say("exit", str(error))
+
+
+def _when(timestamp: Any, notes: list[str]) -> datetime | None:
+    try:
+        if isinstance(timestamp, int | float) and not isinstance(timestamp, bool):
+            return datetime.fromtimestamp(timestamp, UTC)
+        when = timestamp
+        if isinstance(timestamp, str):
+            when = datetime.fromisoformat(timestamp)
+        if isinstance(when, datetime):
+            return when.replace(tzinfo=UTC) if when.utcoffset() is None else when.astimezone(UTC)
+    except (ValueError, OverflowError, OSError):
+        pass
+    notes.append(f"timestamp {shown(timestamp)} cannot be read: sent with the time of now")
+    return None
+
+
+def _uuid_text(uuid: Any, notes: list[str]) -> str:
+    try:
+        return str(uuid if isinstance(uuid, uuids.UUID) else uuids.UUID(str(uuid)))
+    except Exception:  # noqa: BLE001 (a user's object may not even print)
+        notes.append(f"uuid {shown(uuid)} is none: sent with a new one")
+        return str(uuid7())
+
+
+def _text(value: Any, name: str, notes: list[str]) -> str | None:
+    if value is None or type(value) is str:
+        return value
+    if isinstance(value, str):
+        return str.__str__(value)
+    text = shown(value)
+    notes.append(f"{name} is {text}; expected a text")
+    return text
+
+
+def _after_fork_in_child() -> None:
+    for pane in list(_panes):
+        pane._after_fork()
+
+
+def _at_exit() -> None:
+    for pane in list(_panes):
+        pane._at_exit()
+
+
+os.register_at_fork(after_in_child=_after_fork_in_child)
+atexit.register(_at_exit)

@@ -1,0 +1,219 @@
+"""The choke point: ``before_send`` of the official SDK, and everything an event passes there.
+
+Redact, stamp the envelope, validate, append to the spool, return None: the SDK's own queue, which
+loses what it holds when the process dies, never sees an event. It must never raise into the SDK,
+never write a raw event when redaction failed, and never wait for the network.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from nightpane import catalog
+from nightpane.client import encoding
+from nightpane.client.envelope import Envelope, Place
+from nightpane.client.handover import Handover, Handovers
+from nightpane.client.health import Counters, Voice
+from nightpane.client.redact import KeyMask, Redactor, mask_values, may_hold_secret
+from nightpane.client.values import Plain
+from nightpane.errors import CatalogError, NightpaneError, SpoolError, SpoolFullError
+
+__all__ = ["Pipeline"]
+
+_MAX_NAME = 200
+_MAX_KNOWN = 1000
+# Stored timestamps must not depend on which attempt was answered: every retry is the same event.
+_IGNORE_SENT_AT = "$ignore_sent_at"
+
+
+class Pipeline:
+    """Called by the SDK with each event; keeps it in the spool through ``append``."""
+
+    def __init__(
+        self,
+        *,
+        envelope: Envelope,
+        mask: KeyMask,
+        redactors: Sequence[Redactor],
+        append: Callable[[bytes], None],
+        place: Callable[[], Place | None],
+        handovers: Handovers,
+        counters: Counters,
+        voice: Voice,
+        strict: bool,
+    ) -> None:
+        self._envelope = envelope
+        self._mask = mask
+        self._redactors = tuple(redactors)
+        self._append = append
+        self._place = place
+        self._handovers = handovers
+        self._counters = counters
+        self._voice = voice
+        self._strict = strict
+        self._known: dict[str, set[str]] = {}
+
+    def __call__(self, message: dict[str, Any]) -> None:
+        """Keep one event. Never raises; the outcome goes to the handover, the counters, the log."""
+        handover = self._handovers.take(message.get("uuid"))
+        try:
+            written = self._keep(message, handover)
+        except NightpaneError as error:
+            self.not_written(error, handover)
+        except Exception as error:  # noqa: BLE001 (the loop survives whatever goes wrong here)
+            self.not_written(_unforeseen(error), handover)
+        else:
+            if handover is not None:
+                handover.written, handover.dropped = written, not written
+
+    def not_written(self, error: NightpaneError, handover: Handover | None) -> None:
+        """Count and say that an event is lost, and why."""
+        reason = _reason(error)
+        self._counters.add(f"not_written.{reason}")
+        self._counters.last_error = str(error)
+        self._voice.say(reason, f"an event was not kept: {error}")
+        if handover is not None:
+            handover.error = error
+
+    def _keep(self, message: dict[str, Any], handover: Handover | None) -> bool:
+        notes = handover.notes if handover is not None else []
+        event = self._name(message.get("event"), notes)
+        redacted = self._redact(event, message, handover, notes)
+        if redacted is None:
+            self._counters.add("dropped_by_redactor")
+            return False
+        stamped = self._stamp(event, message, redacted, handover)
+        self._validate(event, stamped, notes)
+        self._write(message)
+        self._counters.add("written")
+        return True
+
+    def _name(self, event: Any, notes: list[str]) -> str:
+        if type(event) is str and 0 < len(event) <= _MAX_NAME:
+            return event
+        name = (event if isinstance(event, str) else repr(event)).strip()[:_MAX_NAME]
+        notes.append(f"event name {name!r}: expected a text of 1 to {_MAX_NAME} characters")
+        return name or "(unnamed)"
+
+    def _redact(
+        self, event: str, message: dict[str, Any], handover: Handover | None, notes: list[str]
+    ) -> dict[str, Any] | None:
+        """Return the event's properties, plain and without secrets; None to drop the event."""
+        try:
+            plain = Plain(self._mask, notes)
+            properties = plain.mapping(message.get("properties") or {})
+            if handover is not None:
+                properties.update(plain.mapping(handover.properties))
+            for key in message.keys() - _STANDARD_KEYS:
+                message[key] = plain.value(message[key], key)
+            for redactor in self._redactors:
+                changed = redactor({**message, "event": event, "properties": properties})
+                if changed is None:
+                    return None
+                properties = plain.mapping(changed["properties"])
+        except Exception as error:  # noqa: BLE001 (a redactor is the user's code)
+            self._counters.add("redaction_failures")
+            what = f"{type(error).__name__} while redacting: the event's properties were left out"
+            self._voice.say("redaction", f"event {event!r}: {what}")
+            for key in message.keys() - _STANDARD_KEYS:
+                del message[key]
+            return {"$nightpane_redaction_failed": what}
+        return properties
+
+    def _stamp(
+        self,
+        event: str,
+        message: dict[str, Any],
+        properties: dict[str, Any],
+        handover: Handover | None,
+    ) -> dict[str, Any]:
+        if handover is not None:
+            agent, round_id, ts = handover.agent, handover.round_id, handover.ts
+            place, anonymous = handover.place, True
+        else:
+            agent, round_id, ts, place = None, None, None, self._place()
+            # So the SDK marks an event whose caller named nobody.
+            anonymous = properties.get("$process_person_profile") is False
+        stamped = self._envelope.stamp(
+            event, properties, place, agent=agent, round_id=round_id, ts=ts
+        )
+        stamped[_IGNORE_SENT_AT] = True
+        if event in _WITH_SPAN_ID:
+            stamped.setdefault("$ai_span_id", message["uuid"])
+        if anonymous:
+            stamped.pop("$process_person_profile", None)
+            message["distinct_id"] = self._envelope.distinct_id(stamped)
+        message["event"], message["properties"] = event, stamped
+        return stamped
+
+    def _validate(self, event: str, properties: dict[str, Any], notes: list[str]) -> None:
+        problems = notes + catalog.problems(event, properties)
+        self._warn_of_unknown(event, properties)
+        if not problems:
+            return
+        if self._strict:
+            raise CatalogError(event, problems)
+        properties["$nightpane_invalid"] = problems
+        self._counters.add("invalid")
+        self._voice.once(f"invalid {event} {problems[0]}", f"event {event!r}: {problems[0]}")
+
+    def _warn_of_unknown(self, event: str, properties: dict[str, Any]) -> None:
+        known = self._known.get(event)
+        if known is None:
+            known = self._learn(event)
+        for name in properties.keys() - known:
+            if name.startswith(("$", "dim_")) or event not in catalog.EVENTS:
+                continue
+            self._voice.once(
+                f"property {event} {name}",
+                f"property {name!r} of event {event!r} is not in the catalogue: sent as it is",
+            )
+            if len(known) < _MAX_KNOWN:
+                known.add(name)
+
+    def _learn(self, event: str) -> set[str]:
+        spec = catalog.EVENTS.get(event)
+        names = {prop.name for prop in catalog.ENVELOPE}
+        if spec is not None:
+            names |= {prop.name for prop in spec.properties}
+            names |= {f"{prop.name}_length" for prop in spec.properties if prop.max_chars}
+        elif not event.startswith("$"):
+            self._voice.once(
+                f"event {event}", f"event {event!r} is not in the catalogue: sent as it is"
+            )
+        if len(self._known) < _MAX_KNOWN:
+            self._known[event] = names
+        return names
+
+    def _write(self, message: dict[str, Any]) -> None:
+        text = encoding.encode(message)
+        if may_hold_secret(text):
+            found: list[str] = []
+            masked = mask_values(message, found)
+            if found:
+                self._counters.add("redacted")
+                message = masked
+                text = encoding.encode(masked)
+        payload = text.encode("utf-8")
+        if len(payload) > encoding.MAX_EVENT_BYTES:
+            self._counters.add("truncated")
+            payload = encoding.shorten(message).encode("utf-8")
+        self._append(payload)
+
+
+_STANDARD_KEYS = frozenset({"event", "properties", "distinct_id", "timestamp", "uuid"})
+_WITH_SPAN_ID = frozenset({"$ai_generation", "$ai_embedding", "$ai_span"})
+
+
+def _unforeseen(error: Exception) -> NightpaneError:
+    # Its text may quote the event: only the kind of it is told.
+    return NightpaneError(f"{type(error).__name__} in nightpane's client")
+
+
+def _reason(error: NightpaneError) -> str:
+    if isinstance(error, SpoolFullError):
+        return "spool_full"
+    if isinstance(error, SpoolError):
+        return "spool_fault"
+    return "invalid" if isinstance(error, CatalogError) else "fault"

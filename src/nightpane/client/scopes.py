@@ -1,0 +1,142 @@
+"""Where in the loop the code stands: the run and round of this thread or task.
+
+Nesting lives in a context variable, so threads and asyncio tasks each see their own. A thread that
+is started inside a round does not: give it ``round.bind(function)``, or use the round itself.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from contextvars import ContextVar, Token
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+from nightpane.client.envelope import Place
+
+if TYPE_CHECKING:
+    from nightpane.client.pane import Pane
+
+__all__ = ["Scope", "current_place"]
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+_S = TypeVar("_S", bound="Scope")
+
+_current: ContextVar[Scope | None] = ContextVar("nightpane_scope", default=None)
+
+
+class Scope:
+    """A run or a round: entered and left once, ``with`` or ``async with``."""
+
+    _pane: Pane
+    place: Place
+
+    def __init__(self, pane: Pane, outer: Scope | None, place: Place) -> None:
+        self._pane = pane
+        self._outer = outer
+        self.place = place
+        self._token: Token[Scope | None] | None = None
+        self._pid = os.getpid()
+
+    def bind(self, function: Callable[_P, _R]) -> Callable[_P, _R]:
+        """Return ``function`` made to run inside this scope, on whatever thread calls it."""
+
+        def bound(*args: _P.args, **kwargs: _P.kwargs) -> _R:
+            token = _current.set(self)
+            try:
+                return function(*args, **kwargs)
+            finally:
+                _current.reset(token)
+
+        return bound
+
+    def __enter__(self: _S) -> _S:
+        self._token = _current.set(self)
+        self._begin()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            # A forked child leaves the parent's rounds to the parent.
+            if os.getpid() == self._pid:
+                self._end(error)
+        finally:
+            self._leave()
+
+    async def __aenter__(self: _S) -> _S:
+        return self.__enter__()
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.__exit__(kind, error, trace)
+
+    def _begin(self) -> None:
+        raise NotImplementedError
+
+    def _end(self, error: BaseException | None) -> None:
+        raise NotImplementedError
+
+    def _leave(self) -> None:
+        token, self._token = self._token, None
+        if token is None:
+            return
+        try:
+            _current.reset(token)
+        except ValueError:
+            # Left in another context than entered, as a generator may be.
+            _current.set(self._outer)
+
+
+def current_scope(pane: Pane) -> Scope | None:
+    """Return the innermost scope of this pane that the calling code stands in."""
+    scope = _current.get()
+    while scope is not None and scope._pane is not pane:
+        scope = scope._outer
+    return scope
+
+
+def current_place(pane: Pane) -> Place | None:
+    """Return what an event of this pane inherits here."""
+    scope = current_scope(pane)
+    return None if scope is None else scope.place
+
+
+def surrounding() -> Scope | None:
+    """Return the innermost scope of any pane."""
+    return _current.get()
+
+
+def failure(error: BaseException) -> tuple[str, str]:
+    """Return failure mode and reason for a round left by an exception."""
+    mode = "exception" if isinstance(error, Exception) else "interrupted"
+    if type(error).__name__ == "CancelledError":
+        mode = "interrupted"
+    return mode, describe(error)
+
+
+def describe(error: BaseException) -> str:
+    """Return an exception's class and message, cut at 400 characters; never raises."""
+    name = type(error).__qualname__
+    try:
+        text = str(error)
+    except Exception:  # noqa: BLE001 (a user's exception may not even print)
+        text = ""
+    return (f"{name}: {text}" if text else name)[:400]
+
+
+def shown(value: Any) -> str:
+    """Return a value's text for a message, cut; never raises."""
+    try:
+        return repr(value)[:100]
+    except Exception:  # noqa: BLE001 (a user's object may not even print)
+        return type(value).__qualname__
