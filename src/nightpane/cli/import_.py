@@ -67,12 +67,10 @@ def command(
     """
     from nightpane import config
 
-    # A ledger's own columns are no mistake: do not warn that the catalogue has them not.
-    logging.getLogger("nightpane").setLevel(logging.ERROR)
     settings = config.load(project=project, client=client)
     importer = _Importer(settings, dry_run=dry_run, client=client)
     done: list[dict[str, Any]] = []
-    with _progress(len(files), hidden=as_json) as step:
+    with _progress(len(files), hidden=as_json) as step, _no_warnings():
         for path in files:
             step(path.name)
             done.append(importer.take(path, metric=metric, direction=direction, repo=repo))
@@ -173,6 +171,18 @@ class _Importer:
             self.delivered = self.delivered and arrived
             pane.close(timeout_s=0.0)
         return self.delivered
+
+
+@contextmanager
+def _no_warnings() -> Iterator[None]:
+    """A ledger's own columns are no mistake: do not warn that the catalogue has them not."""
+    log = logging.getLogger("nightpane")
+    before = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        log.setLevel(before)
 
 
 @contextmanager
