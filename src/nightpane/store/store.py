@@ -13,6 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from nightpane.catalog import property_types
 from nightpane.errors import StoreError
 from nightpane.store.engine import Engine
 from nightpane.store.events import Row, StoredEvent, to_row
@@ -39,7 +40,7 @@ class Store:
         self.data_dir = data_dir
         self._lock = lock
         self._engine = engine
-        self._types = PropertyTypes(_seeds())
+        self._types = PropertyTypes(property_types())
         self._persons = Persons()
         self._readers = ReadPool(engine, limits)
         connection = engine.connect()
@@ -131,12 +132,3 @@ class Store:
         trace: TracebackType | None,
     ) -> None:
         self.close()
-
-
-def _seeds() -> Mapping[str, str]:
-    try:
-        from nightpane.catalog import property_types
-    except ModuleNotFoundError:
-        return {}
-    types: Mapping[str, str] = property_types()
-    return types
