@@ -1,4 +1,4 @@
-"""The two lists of the page: the runs of a scope, and the rounds of a scope (or of one run)."""
+"""The page's lists: all loops, the runs of a scope, the rounds of a scope or of one run."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ from nightpane.boards.board import Board
 from nightpane.boards.rounds import per_round
 from nightpane.boards.scope import Scope
 
-__all__ = ["ROUNDS", "RUNS"]
+__all__ = ["CHANGES", "LOOPS", "ROUNDS", "RUNS"]
+
+# Changes whenever an event arrives; reads one small column.
+CHANGES = "select max(created_at) as newest, count() as events from events"
 
 _ROUND_COLUMNS = (
     *("ended_at", "kept", "reverted", "failure_mode", "metric", "direction", "model", "delta"),
@@ -57,6 +60,25 @@ order by started_at desc, round_id desc
 limit 1000"""  # noqa: S608 (names and literals only: see boards.scope)
 
 
+def _loops(scope: Scope) -> str:  # noqa: ARG001 (to choose from, whatever is chosen)
+    return """select
+    properties.project as project,
+    ifNull(properties.client, 'internal') as client,
+    max(timestamp) as newest
+from events
+where event in ('round_started', 'round_scored')
+group by project, client
+order by newest desc
+limit 500"""
+
+
+LOOPS = Board(
+    name="Loops",
+    question="Which loops are there?",
+    description="Every project and client that has started or scored a round.",
+    display="ActionsTable",
+    hogql=_loops,
+)
 RUNS = Board(
     name="Runs",
     question="Which runs were there?",

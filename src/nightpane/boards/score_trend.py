@@ -13,6 +13,8 @@ def _hogql(scope: Scope) -> str:
     rounds = per_round(scope, ("metric", "direction", "score")).replace("\n", "\n        ")
     return f"""select
     day,
+    project,
+    metric,
     concat(project, ' · ', ifNull(metric, 'score')) as series,
     direction,
     best,

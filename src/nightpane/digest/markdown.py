@@ -9,7 +9,7 @@ from nightpane.digest.model import Loop, Morning
 
 __all__ = ["to_markdown"]
 
-_SPECIAL = re.compile(r"([\\`*_\[\]<>|#~!&:@])")
+_SPECIAL = re.compile(r"([\\`*_\[\]<>|~&@]|(?<=:)/)")
 
 
 def to_markdown(morning: Morning) -> str:

@@ -173,7 +173,7 @@ def evidence(progress: Progress) -> str:
             f"no new best in {n}: its chance per round is at most "
             f"{(p.rate_bound or 1) * 100:.2g} % (95 %, exact bound)"
         )
-    found = f"{_n(p.new_bests, 'new best')} in {n}, the last {_ago(p.since_best)}; "
+    found = f"{_n(p.new_bests, 'new best')} in {n}, {_since(p.since_best)}; "
     if p.verdict is Verdict.PLATEAU:
         found += f"at the earlier pace so long a gap has {_p(p.p_gap)} (beta-binomial, Jeffreys)"
     else:
@@ -210,8 +210,8 @@ def _n(count: int, noun: str) -> str:
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
-def _ago(rounds: int) -> str:
-    return "with the last scored round" if rounds == 0 else f"{_n(rounds, 'scored round')} ago"
+def _since(rounds: int) -> str:
+    return f"{_n(rounds, 'scored round')} since the last" if rounds else "the last round among them"
 
 
 def _p(value: float | None) -> str:

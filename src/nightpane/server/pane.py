@@ -1,0 +1,166 @@
+"""The page: its files, the digest behind "last night", and the definitions of its boards.
+
+The page's script asks the query API for the boards' rows, so nothing here runs a board. Every
+answer carries a policy under which no script runs but our own files, whatever the data holds.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta, tzinfo
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import QueryParams
+from starlette.requests import Request
+from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.staticfiles import StaticFiles
+from starlette.types import Scope as AsgiScope
+
+from nightpane import digest
+from nightpane.boards import BOARDS, CHANGES, LISTS, ROUNDS, Board, Scope
+from nightpane.digest import Night, night_of
+from nightpane.errors import ConfigError
+from nightpane.server.auth import page as behind_token
+from nightpane.server.auth import require_personal_key
+from nightpane.server.query import InProcessQuery
+from nightpane.ui import STATIC, TEMPLATE, VENDORED
+
+__all__ = ["HEADERS", "routes"]
+
+HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
+        "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cache-Control": "no-cache",
+}
+_FOREVER = {"Cache-Control": "public, max-age=31536000, immutable"}
+_RANGES = {"7d": 7, "30d": 30, "90d": 90}
+
+
+@behind_token
+async def page(request: Request) -> Response:  # noqa: ARG001 (the page is the same for all)
+    """Serve the page itself."""
+    return FileResponse(TEMPLATE, headers=HEADERS, media_type="text/html")
+
+
+async def night_digest(request: Request) -> Response:
+    """Serve the digest of ``night`` (a date), ``project``, ``client`` in the zone ``tz``."""
+    require_personal_key(request)
+    given = request.query_params
+    try:
+        morning = await run_in_threadpool(
+            digest.build,
+            InProcessQuery(request.app.state.store),
+            tz=_zone(given.get("tz")),
+            night=_date(given.get("night")),
+            project=given.get("project") or None,
+            client=given.get("client") or None,
+        )
+    except ConfigError as error:
+        return _refused(error)
+    return JSONResponse(digest.to_json(morning, with_rounds=True), headers=HEADERS)
+
+
+async def definitions(request: Request) -> Response:
+    """Serve the boards and lists for a scope: what each asks, and the HogQL that answers it."""
+    require_personal_key(request)
+    given = request.query_params
+    try:
+        night = night_of(_date(given.get("night")) or datetime.now(UTC), _zone(given.get("tz")))
+        wide = _scope(given, night)
+        lists = dict.fromkeys(LISTS, wide) | {ROUNDS.name: _of_rounds(given, wide, night)}
+        found = {
+            "boards": [_entry(board, wide) for board in BOARDS.values()],
+            "lists": [_entry(board, lists[name]) for name, board in LISTS.items()],
+            "changes": CHANGES,
+        }
+    except ConfigError as error:
+        return _refused(error)
+    return JSONResponse(found, headers=HEADERS)
+
+
+def _scope(given: QueryParams, night: Night) -> Scope:
+    """Return what the boards look at: a range that ends with the night that is shown."""
+    name = given.get("range") or "30d"
+    if name not in (*_RANGES, "night", "all"):
+        known = ", ".join((*_RANGES, "night", "all"))
+        raise ConfigError(f"range {name!r} is not one of {known}")
+    start = night.start if name == "night" else None
+    if name in _RANGES:
+        start = night.end - timedelta(days=_RANGES[name])
+    return Scope(
+        project=given.get("project") or None,
+        client=given.get("client") or None,
+        start=start,
+        end=None if name == "all" else night.end,
+        timezone=given.get("tz") or None,
+    )
+
+
+def _of_rounds(given: QueryParams, wide: Scope, night: Night) -> Scope:
+    """Return what the list of rounds looks at: one run, or the night."""
+    if run := given.get("run"):
+        return replace(wide, run_id=run, start=None, end=None)
+    return replace(wide, start=night.start, end=night.end)
+
+
+def _entry(board: Board, scope: Scope) -> dict[str, Any]:
+    return {
+        "name": board.name,
+        "question": board.question,
+        "description": board.description,
+        "display": board.display,
+        "query": board.hogql(scope),
+    }
+
+
+def _date(text: str | None) -> date | None:
+    try:
+        return date.fromisoformat(text) if text else None
+    except ValueError:
+        raise ConfigError(f"night {text!r} is not a date: write it as 2026-03-08") from None
+
+
+def _zone(name: str | None) -> tzinfo:
+    try:
+        return ZoneInfo(name or "UTC")
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ConfigError(f"tz {name!r} is not a time zone's name, such as Europe/Berlin") from None
+
+
+def _refused(error: ConfigError) -> Response:
+    body = {"type": "validation_error", "code": "invalid", "detail": str(error), "attr": None}
+    return JSONResponse(body, status_code=400, headers=HEADERS)
+
+
+class _Files(StaticFiles):
+    """The page's files; the chart library, whose folder carries its version, is kept for good."""
+
+    def file_response(
+        self,
+        full_path: str | os.PathLike[str],
+        stat_result: os.stat_result,
+        scope: AsgiScope,
+        status_code: int = 200,
+    ) -> Response:
+        answer = super().file_response(full_path, stat_result, scope, status_code)
+        versioned = Path(full_path).is_relative_to(STATIC / "vendor" / VENDORED)
+        answer.headers.update(HEADERS | (_FOREVER if versioned else {}))
+        return answer
+
+
+routes: list[BaseRoute] = [
+    Route("/", page, methods=["GET"]),
+    Route("/pane/digest", night_digest, methods=["GET"]),
+    Route("/pane/boards", definitions, methods=["GET"]),
+    Mount("/pane/static", _Files(directory=STATIC)),
+]
