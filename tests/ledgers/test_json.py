@@ -120,6 +120,25 @@ def test_metric_named_on_every_line(ledger: Reader) -> None:
     assert counts(found) == (2, 1, 0, 1, 0)
 
 
+def test_a_metric_as_an_object_and_a_decision_beside_a_status(ledger: Reader) -> None:
+    def entry(value: float | None, status: str, decision: str) -> dict[str, Any]:
+        metric = {"name": "val_loss", "value": value}
+        return {"metric": metric, "status": status, "decision": decision, "iteration": 1}
+
+    found = ledger(
+        lines(
+            entry(2.0, "ok", "keep"),
+            entry(2.5, "ok", "discard"),
+            entry(None, "crash", "discard"),
+            {"iteration": 4, "metric": {"name": "val_loss", "value": 1.5}, "success": True},
+            {"iteration": 5, "metric": {"name": "val_loss", "value": None}, "success": False},
+        )
+    )
+    assert found.runs[0].segment.metric == "val_loss"
+    assert counts(found) == (5, 2, 1, 2, 0)
+    assert found.best_score == 1.5
+
+
 def test_nested_results_and_settings(ledger: Reader) -> None:
     found = ledger(
         lines(

@@ -253,3 +253,12 @@ def test_percent_thousands_spread_and_about(ledger: Reader) -> None:
     )
     assert [r.score for r in found.rounds] == [58.4, 1234.5, 0.98, 0.79, 61.0]
     assert [r.row.measured for r in found.rounds] == [True, True, True, False, True]
+
+
+def test_a_decision_counts_before_a_status_and_a_crash_before_both(ledger: Reader) -> None:
+    found = ledger(
+        "iteration\tstatus\taccuracy\tdecision\n1\tok\t0.5\tkeep\n2\tok\t0.4\tdiscard\n"
+        "3\tcrash\t0\tdiscard\n4\tok\t0.6\tkeep\n"
+    )
+    assert counts(found) == (4, 2, 1, 1, 0)
+    assert found.best_score == 0.6

@@ -15,8 +15,8 @@ ROLES: Mapping[str, tuple[str, ...]] = {
     for role, names in {
         "commit": "commit commit_hash commit_sha commit_id git_commit git_sha git_hash sha hash "
         "githash revision rev short_sha",
-        "status": "status decision outcome verdict keep_discard keep_or_discard kept keep accepted "
-        "accept keep_revert action result state retained correctness",
+        "status": "decision keep_discard keep_or_discard keep_revert kept keep accepted accept "
+        "verdict status outcome action result state retained correctness",
         "description": "description desc change changes summary hypothesis idea notes note comment "
         "comments message what experiment name title strategy candidate tag",
         "timestamp": "timestamp datetime date time created_at finished_at ended_at completed_at "
@@ -24,7 +24,8 @@ ROLES: Mapping[str, tuple[str, ...]] = {
         "cost_usd": "cost_usd total_cost_usd estimated_cost_usd usd cost",
     }.items()
 }
-_TRUE, _FALSE = {"true", "yes", "y", "1"}, {"false", "no", "n", "0"}
+_YES = dict.fromkeys(("true", "yes", "y", "1"), "keep")
+_NO = dict.fromkeys(("false", "no", "n", "0"), "discard")
 _YES_NO_NAMES = {"kept", "keep", "accepted", "accept", "retained", "improved", "adopted"}
 _ORDINALS = {
     "iteration",
@@ -46,7 +47,8 @@ _KNOWN = {name.replace("_", "") for names in ROLES.values() for name in names} |
 class Layout:
     """Where in a row each thing stands. Indexes are None for what the table has not.
 
-    ``stated`` tells that the metric's column was named by the user.
+    ``stated`` tells that the metric's column was named by the user. ``states`` are the columns
+    that tell what became of a round, the one that decides first.
     """
 
     names: tuple[str, ...]
@@ -55,6 +57,7 @@ class Layout:
     former: int | None = None
     stated: bool = False
     from_header: bool = True
+    states: tuple[int, ...] = ()
 
     @property
     def metric_name(self) -> str | None:
@@ -62,16 +65,21 @@ class Layout:
         return None if self.metric is None else self.names[self.metric]
 
     def status_of(self, cells: Sequence[str]) -> str | None:
-        """Return a row's status; a yes or no in a column such as ``kept`` becomes a word."""
-        index = self.roles.get("status")
-        if index is None or index >= len(cells):
-            return None
-        text = cells[index].strip()
+        """Return a row's status: the first column's that is plain, but a crash in any of them."""
+        texts = [text for index in self.states if (text := self._state(cells, index)) is not None]
+        if len(texts) > 1:
+            for text in texts:
+                found = status.verdict(text)
+                if found is not None and found.kind == "crashed":
+                    return text
+            texts.sort(key=lambda text: not status.is_plain(text))
+        return texts[0] if texts else None
+
+    def _state(self, cells: Sequence[str], index: int) -> str | None:
+        """A cell's text; a yes or no in a column such as ``kept`` becomes a word."""
+        text = cells[index].strip() if index < len(cells) else ""
         if metrics.normalised(self.names[index]) in _YES_NO_NAMES:
-            if text.lower() in _TRUE:
-                return "keep"
-            if text.lower() in _FALSE:
-                return "discard"
+            text = {**_YES, **_NO}.get(text.lower(), text)
         return text or None
 
 
@@ -125,7 +133,8 @@ def layout(
     wanted = None if metric is None else _named(names, metric)
     index = wanted if wanted is not None else _metric(names, sample, roles, decimal_comma)
     former = _former(names, index) if index is not None else None
-    return Layout(names, index, roles, former, wanted is not None)
+    states = _states(names, sample, roles)
+    return Layout(names, index, roles, former, wanted is not None, states=states)
 
 
 def _named(names: Sequence[str], metric: str) -> int | None:
@@ -158,6 +167,22 @@ def _roles(names: Sequence[str], sample: Sequence[Sequence[str]]) -> dict[str, i
     return roles
 
 
+def _states(
+    names: Sequence[str], sample: Sequence[Sequence[str]], roles: Mapping[str, int]
+) -> tuple[int, ...]:
+    """The status column, and further ones named as such whose words are plain."""
+    if "status" not in roles:
+        return ()
+    found = [roles["status"]]
+    for index, name in enumerate(names):
+        plain = metrics.normalised(name)
+        if index in roles.values() or plain not in ROLES["status"] or not sample:
+            continue
+        if plain != "action" and _fits("status", plain, index, sample):
+            found.append(index)
+    return tuple(found)
+
+
 def _fits(role: str, name: str, index: int, sample: Sequence[Sequence[str]]) -> bool:
     cells = [row[index] for row in sample if index < len(row) and not values.is_missing(row[index])]
     if not cells:
@@ -169,7 +194,7 @@ def _fits(role: str, name: str, index: int, sample: Sequence[Sequence[str]]) -> 
     if role == "status":
         if (
             name in _YES_NO_NAMES
-            and _share(cells, lambda c: c.strip().lower() in _TRUE | _FALSE) > 0.5
+            and _share(cells, lambda c: c.strip().lower() in {**_YES, **_NO}) > 0.5
         ):
             return True
         return name == "status" or _share(cells, status.is_plain) >= 0.5
@@ -264,11 +289,11 @@ def headerless(sample: Sequence[Sequence[str]], *, metric: str | None = None) ->
         roles["description"] = max(texts, key=lambda i: (sum(map(len, columns[i])), i))
     if width == 5 and commit == 0 and numeric[:2] == [1, 2] and state == 3:
         names: tuple[str, ...] = ("commit", "val_bpb", "memory_gb", "status", "description")
-        return Layout(names, 1, roles, None, False, False)
+        return Layout(names, 1, roles, None, False, False, (state,))
     names = tuple(f"column_{i + 1}" for i in range(width))
     stated = None if metric is None else _named(names, metric)
     index, former = (stated, None) if stated is not None else _varying(columns, numeric)
-    return Layout(names, index, roles, former, stated is not None, False)
+    return Layout(names, index, roles, former, stated is not None, False, (state,))
 
 
 def _plain_states(cells: Sequence[str]) -> bool:

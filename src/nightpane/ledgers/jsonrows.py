@@ -28,8 +28,8 @@ __all__ = [
 Record = Mapping[str, Any]
 
 _STATUS = (
-    "status decision outcome verdict kept keep accepted accept retained adopted improved action "
-    "result"
+    "decision kept keep accepted accept retained adopted verdict status outcome improved action "
+    "result success"
 )
 _COMMIT = "commit commit_hash commit_sha git_commit git_sha sha experiment_commit hash revision"
 _TEXT = (
@@ -226,7 +226,7 @@ def row_of(record: Record, *, line: int, index: int, segment: Segment, keys: Key
     found = status.verdict(state)
     if number is None and (found is None or found.kind == "kept") and not _meant(flat, keys, state):
         return None
-    stated = segment if segment.metric is not None else _own_segment(record, segment, keys)
+    stated = segment if segment.metric is not None else _own_segment(flat, segment, keys)
     texts = [k for k in _TEXT.split() if isinstance(flat.get(k), str) and flat[k].strip()]
     when_key = next((k for k in _WHEN.split() if values.as_moment(flat.get(k)) is not None), None)
     cost_key = next((k for k in _COST.split() if values.as_number(flat.get(k)) is not None), None)
@@ -256,32 +256,41 @@ def _meant(flat: Mapping[str, Any], keys: Keys, state: str | None) -> bool:
     return keys.metric in flat and state is not None
 
 
-def _own_segment(record: Record, segment: Segment, keys: Keys) -> Segment:
+def _own_segment(flat: Record, segment: Segment, keys: Keys) -> Segment:
     """Some ledgers name the metric and its direction on every line."""
-    name = _first_text(record, ("metric_name", "metricName")) or keys.metric
+    stated = _first_text(flat, ("metric_name", "metricName", "metric"))
     return Segment(
         index=segment.index,
-        metric=name,
-        direction=segment.direction or _direction(record),
+        metric=stated or keys.metric,
+        direction=segment.direction or _direction(flat),
         unit=segment.unit,
         name=segment.name,
-        metric_stated=keys.stated or "metric_name" in record or "metricName" in record,
+        metric_stated=keys.stated or stated is not None,
     )
 
 
 def _state(flat: Mapping[str, Any]) -> tuple[str | None, str | None]:
-    """The status and its key: the first of the usual keys that holds a word or a yes or no."""
+    """The status and its key: the first that is plain, but a crash under any of the keys."""
     first: tuple[str | None, str | None] = (None, None)
+    plain: tuple[str | None, str | None] = (None, None)
     for key in _STATUS.split():
-        value = flat.get(key)
-        if isinstance(value, bool) and key not in ("result", "action", "status"):
-            return ("keep" if value else "discard"), key
-        if isinstance(value, str) and value.strip():
-            if status.is_plain(value):
-                return value.strip(), key
-            if first[0] is None and key in ("status", "decision", "outcome", "verdict"):
-                first = (value.strip(), key)
-    return first
+        text = _state_text(key, flat.get(key))
+        found = status.verdict(text)
+        if found is not None and found.kind == "crashed":
+            return text, key
+        if found is not None and plain[0] is None:
+            plain = text, key
+        elif text and first[0] is None and key in ("status", "decision", "outcome", "verdict"):
+            first = text, key
+    return plain if plain[0] is not None else first
+
+
+def _state_text(key: str, value: Any) -> str | None:
+    if isinstance(value, bool):
+        if key == "success":
+            return "success" if value else "failed"
+        return None if key in ("result", "action", "status") else "keep" if value else "discard"
+    return value.strip() or None if isinstance(value, str) else None
 
 
 def _clip(value: Any) -> str | None:

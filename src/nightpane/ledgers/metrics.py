@@ -85,8 +85,7 @@ _FORMER = re.compile(
     r"|(_|^)(before|old|prev|previous|baseline)$"
 )
 _ZERO_IS_NO_VALUE = words(
-    "bpb bpc ppl perplexity fid loss rmse nll latency time runtime duration seconds ms us µs "
-    "ns logloss entropy crossentropy"
+    "bpb bpc ppl perplexity fid latency time runtime duration seconds ms us µs μs ns"
 )
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _NOT_WORD = re.compile(r"[^0-9a-zµμ]+")

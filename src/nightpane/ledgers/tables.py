@@ -167,7 +167,7 @@ class _Reader:
         return None if cell is None else values.as_number(cell, decimal_comma=self.comma)
 
     def _properties(self, cells: Sequence[str], layout: Layout) -> dict[str, Any]:
-        taken = {layout.metric, layout.former, *layout.roles.values()}
+        taken = {layout.metric, layout.former, *layout.roles.values(), *layout.states}
         found: dict[str, Any] = {}
         for index, name in enumerate(layout.names):
             if index in taken or index >= len(cells) or values.is_missing(cells[index]):
