@@ -100,9 +100,7 @@ def _owners(cx: Cx, item: n.Node) -> list[Relation]:
     return list(relations)
 
 
-def _chosen(
-    item: n.ColumnsExpr, names: list[tuple[Relation, str]]
-) -> list[tuple[Relation, str]]:
+def _chosen(item: n.ColumnsExpr, names: list[tuple[Relation, str]]) -> list[tuple[Relation, str]]:
     if item.regex is not None:
         if len(item.regex) > 200:
             raise item.error("the pattern of COLUMNS is longer than 200 characters")

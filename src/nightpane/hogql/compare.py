@@ -198,9 +198,7 @@ def _cast(value: Expr, form: str) -> Expr:
     return Expr(form.format(value.sql), Type("any", nullable=True), value.aggregate)
 
 
-def _membership(
-    cx: Cx, node: n.CompareOperation, translate: Translate, *, negated: bool
-) -> Expr:
+def _membership(cx: Cx, node: n.CompareOperation, translate: Translate, *, negated: bool) -> Expr:
     left = translate(cx, node.left)
     name = "notIn" if negated else "in"
     right = node.right
@@ -247,9 +245,7 @@ def _in_list(cx: Cx, left: Expr, items: list[Any], name: str) -> Expr:
     values = [item.value for item in items]
     if left.type.kind == "string" and any(isinstance(value, str) for value in values):
         # One text among them makes them all texts: 5 is then '5'.
-        items = [
-            n.Constant(value=value if value is None else _spelled(value)) for value in values
-        ]
+        items = [n.Constant(value=value if value is None else _spelled(value)) for value in values]
     fitted: list[Expr] = []
     column = left
     for item in items:
@@ -291,5 +287,3 @@ def _is_uuid(text: str) -> bool:
     except ValueError:
         return False
     return True
-
-

@@ -86,7 +86,9 @@ def _back(moment: datetime, count: int, unit: str) -> datetime:
         following = (first + timedelta(days=32)).replace(day=1)
         return first.replace(day=min(moment.day, (following - timedelta(days=1)).day))
     except (OverflowError, ValueError) as error:
-        raise HogQLError(f"a date range reaches back too far: -{count}{unit}", code="invalid") from error
+        raise HogQLError(
+            f"a date range reaches back too far: -{count}{unit}", code="invalid"
+        ) from error
 
 
 def _floor(moment: datetime, unit: str) -> datetime:

@@ -58,7 +58,8 @@ def literal(value: Literal, timezone: str) -> str:
     if isinstance(value, datetime):
         return datetime_sql(value, timezone)
     if isinstance(value, date):
-        return f"toDate32('{value.isoformat()}')"
+        wide = "" if 1970 <= value.year < 2149 else "32"
+        return f"toDate{wide}('{value.isoformat()}')"
     if isinstance(value, UUID):
         return f"toUUID('{value}')"
     if isinstance(value, Decimal):

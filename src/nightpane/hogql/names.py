@@ -57,8 +57,9 @@ def hogql(node: Any) -> str:  # noqa: C901, PLR0911 (one line a node)
         case n.ArithmeticOperation():
             return f"{_ARITHMETIC.get(node.op, node.op)}({hogql(node.left)}, {hogql(node.right)})"
         case n.CompareOperation():
-            op = _COMPARE.get(node.op, node.op)
-            return f"{op}({hogql(node.left)}, {hogql(node.right)})"
+            if node.op not in _COMPARE:
+                return f"{hogql(node.left)} {node.op} {hogql(node.right)}"
+            return f"{_COMPARE[node.op]}({hogql(node.left)}, {hogql(node.right)})"
         case n.And():
             return f"and({_list(node.exprs)})"
         case n.Or():
@@ -82,6 +83,9 @@ def hogql(node: Any) -> str:  # noqa: C901, PLR0911 (one line a node)
             return f"{node.name}({inside}) OVER ({_name(node.over_identifier or '')})"
         case n.TypeCast() | n.TryCast():
             return f"cast({hogql(node.expr)}, {string(node.type_name)})"
+        case n.BetweenExpr():
+            word = "NOT BETWEEN" if node.negated else "BETWEEN"
+            return f"{hogql(node.expr)} {word} {hogql(node.low)} AND {hogql(node.high)}"
         case n.SelectQuery() | n.SelectSetQuery():
             return "(SELECT)"
     return type(node).__name__.lower()

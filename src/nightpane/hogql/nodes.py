@@ -399,9 +399,7 @@ def build(tree: Any) -> Any:
 
 def children(node: Node) -> list[Any]:
     """Return every value held by a node, its position left out."""
-    return [
-        getattr(node, item.name) for item in fields(node) if item.name not in ("start", "end")
-    ]
+    return [getattr(node, item.name) for item in fields(node) if item.name not in ("start", "end")]
 
 
 def _offset(position: Any) -> int | None:

@@ -8,18 +8,26 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
 from nightpane.errors import HogQLError
 from nightpane.hogql._shim import load_parser
-from nightpane.hogql.nodes import Node, Query, SelectQuery, SelectSetQuery, build
+from nightpane.hogql.nodes import Node, Query, SelectQuery, SelectSetQuery, build, children
 
 __all__ = ["MAX_QUERY_CHARS", "parse_expression", "parse_query", "position"]
 
 MAX_QUERY_CHARS = 100_000
 _REMEMBERED = 512
 _EXPECTING = re.compile(r" expecting \{.{80,}\}$", re.DOTALL)
+_QUOTED = re.compile(
+    r"""'(?:[^'\\\\]|\\\\.|'')*'|"(?:[^"\\\\]|\\\\.|"")*"|`(?:[^`\\\\]|\\\\.|``)*`"""
+    r"|--[^\n]*|//[^\n]*|#[^\n]*|/\*.*?\*/",
+    re.DOTALL,
+)
+_TOTALS = re.compile(r"\bWITH\s+(TOTALS|ROLLUP|CUBE)\b", re.IGNORECASE)
+_ORDER = re.compile(r"\bORDER\s+BY\b", re.IGNORECASE)
 _DEEP = "the query is nested too deeply: split it with WITH"
 
 
@@ -35,6 +43,7 @@ def parse_query(text: str) -> Query:
     tree = _parse(text, "parse_select_json")
     if not isinstance(tree, SelectQuery | SelectSetQuery):
         raise HogQLError("Only a SELECT can be asked", start=0, end=len(text))
+    _refuse_dropped(text, tree)
     return tree
 
 
@@ -53,6 +62,41 @@ def position(text: str, offset: int) -> tuple[int, int]:
     """Return the line and column, both from 1, of a character offset."""
     before = text[: max(0, min(offset, len(text)))]
     return before.count("\n") + 1, len(before) - (before.rfind("\n") + 1) + 1
+
+
+def _refuse_dropped(text: str, tree: Query) -> None:
+    """Refuse what the grammar accepts and then leaves out of the tree, instead of ignoring it."""
+    blank = _QUOTED.sub(lambda found: " " * len(found.group()), text)
+    if found := _TOTALS.search(blank):
+        raise HogQLError(
+            f"WITH {found.group(1).upper()} is not supported: write GROUP BY ROLLUP(…) or CUBE(…)",
+            start=found.start(),
+            end=found.end(),
+        )
+    for start, end in _tails(tree, len(text)):
+        if found := _ORDER.search(blank, start, end):
+            raise HogQLError(
+                "ORDER BY after several SELECTs is not supported: "
+                "write SELECT * FROM (…) ORDER BY …",
+                start=found.start(),
+                end=found.end(),
+            )
+
+
+def _tails(tree: Query, length: int) -> Iterator[tuple[int, int]]:
+    """Yield the stretches of text after a whole query, where only a LIMIT was kept."""
+    yield (tree.end or 0), length
+    stack: list[Any] = [tree]
+    while stack:
+        node = stack.pop()
+        if isinstance(node, SelectSetQuery):
+            last = node.subsequent_select_queries[-1].select_query
+            if node.order_by is None and last.end is not None and node.end is not None:
+                yield last.end, node.end
+        if isinstance(node, Node):
+            stack.extend(children(node))
+        elif isinstance(node, tuple):
+            stack.extend(node)
 
 
 def _parse(text: str, how: str) -> Any:

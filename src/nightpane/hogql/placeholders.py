@@ -44,9 +44,7 @@ def fill(
         for part in (name, *rest):
             if not isinstance(value, Mapping) or part not in value:
                 text = ".".join((name, *rest))
-                raise node.error(
-                    f"Unresolved placeholder: {{{text}}}: give it a value in \"values\""
-                )
+                raise node.error(f'Unresolved placeholder: {{{text}}}: give it a value in "values"')
             value = value[part]
         return constant(value, node)
 
@@ -60,7 +58,9 @@ def constant(value: Any, at: n.Node) -> n.Node:
             raise at.error(f"a list of {len(value):,} values: at most {_MOST_ITEMS:,} are taken")
         items = tuple(constant(item, at) for item in value)
         return n.Array(exprs=items, start=at.start, end=at.end)
-    if value is None or isinstance(value, bool | int | float | str | Decimal | date | datetime | UUID):
+    if value is None or isinstance(
+        value, bool | int | float | str | Decimal | date | datetime | UUID
+    ):
         return n.Constant(value=value, start=at.start, end=at.end)
     raise at.error(f"a value of type {type(value).__name__} cannot stand in a query")
 
@@ -91,5 +91,3 @@ def _walk(node: Any, find: Any) -> Any:
             if after is not before:
                 changed[item.name] = after
     return replace(node, **changed) if changed else node
-
-

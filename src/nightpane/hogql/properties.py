@@ -61,9 +61,7 @@ def cast_text(definition: str | None, sql: str, timezone: str) -> Expr:
         )
     if definition == "DateTime":
         zone = string(timezone)
-        return Expr(
-            f"parseDateTime64BestEffortOrNull({sql}, 6, {zone})", DATETIME.null(), raw=sql
-        )
+        return Expr(f"parseDateTime64BestEffortOrNull({sql}, 6, {zone})", DATETIME.null(), raw=sql)
     return Expr(sql, _TEXT, text=True)
 
 

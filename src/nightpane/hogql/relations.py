@@ -150,7 +150,9 @@ class Events:
             )
         if self._person:
             people = persons_sql(state, self._people)
-            parts.append(f" LEFT JOIN {people} AS {self._person} ON {person_id} = {self._person}.id")
+            parts.append(
+                f" LEFT JOIN {people} AS {self._person} ON {person_id} = {self._person}.id"
+            )
         if self._session:
             sessions = sessions_sql(state, self._sessions, nullable=True)
             session_id = self.read(state, ["$session_id"], _NOWHERE).sql

@@ -132,7 +132,9 @@ SESSION_STAR = tuple(name for name in SESSION_COLUMNS if name != "session_id_v7"
 _SESSION_SOURCES = {
     "url": "$current_url",
     "referrer": "$referring_domain",
-    **{f"utm_{name}": f"utm_{name}" for name in ("source", "medium", "campaign", "term", "content")},
+    **{
+        f"utm_{name}": f"utm_{name}" for name in ("source", "medium", "campaign", "term", "content")
+    },
 }
 
 

@@ -53,9 +53,7 @@ class Scope:
 def check_name(name: str, node: Node) -> str:
     """Return a name that may be an alias. Raises HogQLError in PostHog's words otherwise."""
     if name.lower() in _RESERVED:
-        raise node.error(
-            f'"{name}" cannot be an alias or identifier, as it\'s a reserved keyword'
-        )
+        raise node.error(f'"{name}" cannot be an alias or identifier, as it\'s a reserved keyword')
     if "%" in name:
         raise node.error(
             f'The HogQL identifier "{name}" is not permitted as it contains the "%" character'

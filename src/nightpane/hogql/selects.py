@@ -108,7 +108,10 @@ def _select(
     cx = replace(cx, scope=Scope(), ctes=_with(cx, node.ctes))
     cx.scope.column_cte = lambda where, name: _column_cte(where, name, translate)
     sources = add_sources(
-        cx, node.select_from, translate, lambda c, q, names=None: subselect(c, q, translate, names=names)
+        cx,
+        node.select_from,
+        translate,
+        lambda c, q, names=None: subselect(c, q, translate, names=names),
     )
     array_join = _array_join(cx, node, translate)
     cx.scope.windows.update(name for name, _ in node.window_exprs or ())
@@ -240,8 +243,7 @@ def _windows(cx: Cx, node: n.SelectQuery, translate: Translate) -> str:
     if not node.window_exprs:
         return ""
     parts = [
-        f"{identifier(name)} AS ({window(cx, item, translate)})"
-        for name, item in node.window_exprs
+        f"{identifier(name)} AS ({window(cx, item, translate)})" for name, item in node.window_exprs
     ]
     return f" WINDOW {', '.join(parts)}"
 

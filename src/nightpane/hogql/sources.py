@@ -155,9 +155,7 @@ def _relation(cx: Cx, node: n.JoinExpr, subselect: Subselect) -> Relation:
             "SAMPLE is not supported: every query reads all events, so leave it out"
         )
     if node.table_final:
-        raise node.error(
-            "The FINAL keyword is not supported in HogQL as it causes slow queries"
-        )
+        raise node.error("The FINAL keyword is not supported in HogQL as it causes slow queries")
     alias = check_name(node.alias, node) if node.alias is not None else ""
     table = node.table
     if isinstance(table, n.SelectQuery | n.SelectSetQuery):
@@ -168,9 +166,7 @@ def _relation(cx: Cx, node: n.JoinExpr, subselect: Subselect) -> Relation:
     return _named(cx, node, table, alias, subselect)
 
 
-def _named(
-    cx: Cx, node: n.JoinExpr, table: n.Field, alias: str, subselect: Subselect
-) -> Relation:
+def _named(cx: Cx, node: n.JoinExpr, table: n.Field, alias: str, subselect: Subselect) -> Relation:
     name = ".".join(str(part) for part in table.chain)
     label = alias or name
     known = cx.ctes.get(name)
@@ -201,10 +197,14 @@ def _numbers(cx: Cx, node: n.JoinExpr, label: str) -> Relation:
     values = []
     for item in node.table_args or ():
         if not isinstance(item, n.Constant) or type(item.value) is not int or item.value < 0:
-            raise item.error("numbers() takes whole numbers: numbers(count) or numbers(first, count)")
+            raise item.error(
+                "numbers() takes whole numbers: numbers(count) or numbers(first, count)"
+            )
         values.append(item.value)
     if len(values) not in (1, 2):
-        raise node.error(f"Function 'numbers' expects between 1 and 2 arguments, found {len(values)}")
+        raise node.error(
+            f"Function 'numbers' expects between 1 and 2 arguments, found {len(values)}"
+        )
     first, count = (0, values[0]) if len(values) == 1 else (values[0], values[1])
     if count > _MOST_NUMBERS or first > 2**62:
         raise node.error(f"numbers() gives at most {_MOST_NUMBERS:,} rows, not {count:,}")

@@ -101,9 +101,7 @@ AGGREGATES: dict[str, Function] = read_table(_TABLE, aggregate=True)
 WINDOW_ONLY: dict[str, Function] = read_table(_WINDOW)
 
 # Combinators that ClickHouse applies from the inside out, as PostHog lets them be written.
-_SUFFIX = re.compile(
-    r"(If|Array|Map|ForEach|Distinct|OrDefault|OrNull|ArgMin|ArgMax|State|Merge)$"
-)
+_SUFFIX = re.compile(r"(If|Array|Map|ForEach|Distinct|OrDefault|OrNull|ArgMin|ArgMax|State|Merge)$")
 _EXTRA = {"If": 1, "ArgMin": 1, "ArgMax": 1}
 _RESULT = {"OrNull": "same?", "Map": "any", "ForEach": "array!", "State": "any", "Merge": "any"}
 
