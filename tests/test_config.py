@@ -22,7 +22,7 @@ def settings(
 def enter_server(tmp_path: Path, *, pid: int, host: str, key: str = "phc_local") -> None:
     data_dir = tmp_path / f"data-{pid}"
     data_dir.mkdir()
-    keys = {"project_id": 1, "api_key": key, "personal_api_key": "phx_local"}
+    keys = {"project_id": 1, "api_key": key, "personal_api_key": "phx_local", "page_token": "t"}
     (data_dir / "keys.json").write_text(json.dumps(keys))
     servers = tmp_path / "state" / "servers"
     servers.mkdir(parents=True, exist_ok=True)
@@ -57,6 +57,7 @@ def test_a_running_server_fills_host_and_keys(tmp_path: Path) -> None:
         "phx_local",
     )
     assert found.host_is_local_server
+    assert running_servers(tmp_path / "state")[0].pane_url == "http://127.0.0.1:8321/?token=t"
 
 
 def test_a_dead_servers_entry_is_passed_over(tmp_path: Path) -> None:

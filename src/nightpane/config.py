@@ -69,6 +69,12 @@ class RunningServer:
     project_id: str
     api_key: str
     personal_api_key: str
+    page_token: str
+
+    @property
+    def pane_url(self) -> str:
+        """Address of the pane, with the token that opens it."""
+        return f"{self.host}/?token={self.page_token}"
 
     def __repr__(self) -> str:
         return f"RunningServer(host={self.host!r}, pid={self.pid}, data_dir={str(self.data_dir)!r})"
@@ -180,6 +186,7 @@ def _read_server(entry: Path) -> RunningServer | None:
             project_id=str(keys["project_id"]),
             api_key=str(keys["api_key"]),
             personal_api_key=str(keys["personal_api_key"]),
+            page_token=str(keys["page_token"]),
         )
     except (OSError, ValueError, KeyError, TypeError):
         # A dead process, a half-written entry or another user's server: not one we can use.
