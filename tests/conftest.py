@@ -1,0 +1,31 @@
+"""What many tests share: a real local server, and an environment free of the developer's own."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from nightpane.config import SETTINGS
+from nightpane.testing import LocalServer
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_of_the_developer(
+    monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Keep keys and folders of whoever runs the tests out of them."""
+    for setting in SETTINGS:
+        if setting.env in os.environ:
+            monkeypatch.delenv(setting.env)
+    monkeypatch.setenv("NIGHTPANE_STATE_DIR", str(tmp_path_factory.getbasetemp() / "state"))
+    monkeypatch.setenv("NIGHTPANE_DATA_DIR", str(tmp_path_factory.getbasetemp() / "data"))
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalServer]:
+    """A real local server with a store of its own, one for each test module."""
+    with LocalServer(Path(tmp_path_factory.mktemp("server"))) as running:
+        yield running
