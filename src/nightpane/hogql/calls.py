@@ -1,4 +1,4 @@
-"""Function calls: looked up in the allow-list, their arguments counted, their NULLs looked after."""
+"""Function calls: found in the allow-list, their arguments counted, their NULLs looked after."""
 
 from __future__ import annotations
 
@@ -53,7 +53,9 @@ _KINDS = {
     "any": ANY,
 }
 _CASTS = {
-    "toInt": "int integer bigint smallint tinyint int8 int16 int32 int64 uint8 uint16 uint32 uint64",
+    "toInt": (
+        "int integer bigint smallint tinyint int8 int16 int32 int64 uint8 uint16 uint32 uint64"
+    ),
     "toFloat": "float double real float32 float64 numeric decimal number",
     "toString": "string text varchar char",
     "toBool": "bool boolean",
@@ -62,11 +64,12 @@ _CASTS = {
     "toUUID": "uuid",
 }
 _CAST_BY = {word: name for name, words in _CASTS.items() for word in words.split()}
-_TYPE_NAMES = frozenset(
+_TYPE_WORDS = (
     "String Bool UUID Date Date32 DateTime DateTime64 Float32 Float64 Array Nullable Tuple Map"
     " Int8 Int16 Int32 Int64 Int128 Int256 UInt8 UInt16 UInt32 UInt64 UInt128 UInt256"
-    " Decimal Decimal32 Decimal64 Decimal128 LowCardinality UTC".split()
+    " Decimal Decimal32 Decimal64 Decimal128 LowCardinality UTC"
 )
+_TYPE_NAMES = frozenset(_TYPE_WORDS.split())
 _NEVER = {
     "matchesAction": "there are no actions here",
     "inCohort": "there are no cohorts here",
@@ -99,7 +102,7 @@ def call(cx: Cx, node: n.Call, translate: Translate) -> Expr:
     if convert is not None:
         result = convert(cx, node, parts)
         return replace(result, aggregate=_inner(parts))
-    return _plain(cx, function, node, parts)
+    return _plain(function, node, parts)
 
 
 def condition(cx: Cx, node: n.Node, translate: Translate) -> Expr:
@@ -121,7 +124,7 @@ def arguments(
     parts = []
     for at, arg in enumerate(args):
         if isinstance(arg, n.Lambda):
-            parts.append(_lambda(cx, function, arg, translate))
+            parts.append(_lambda(cx, arg, translate))
         elif at in tests:
             parts.append(condition(cx.test() if function.name != "not" else cx, arg, translate))
         elif isinstance(arg, n.Field) and arg.chain == ("*",) and function.name == "count":
@@ -201,7 +204,7 @@ def cast(cx: Cx, value: Expr, type_name: str, node: n.Node) -> Expr:
     return replace(result, aggregate=value.aggregate)
 
 
-def _plain(cx: Cx, function: Function, node: n.Call, parts: list[Expr]) -> Expr:
+def _plain(function: Function, node: n.Call, parts: list[Expr]) -> Expr:
     _check_type_names(function, node)
     kind = result_type(function, parts)
     texts = [part.sql for part in parts]
@@ -238,7 +241,7 @@ def _parameter(cx: Cx, node: n.Node, translate: Translate) -> str:
     return translate(cx, node).sql
 
 
-def _lambda(cx: Cx, function: Function, node: n.Lambda, translate: Translate) -> Expr:
+def _lambda(cx: Cx, node: n.Lambda, translate: Translate) -> Expr:
     names_ = [check_name(name, node) for name in node.args]
     scope = cx.scope.inside_lambda(dict.fromkeys(names_, ANY))
     body = translate(replace(cx, scope=scope, condition=False), node.expr)

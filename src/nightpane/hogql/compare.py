@@ -56,8 +56,7 @@ def compare(cx: Cx, node: n.CompareOperation, translate: Translate) -> Expr:
         if isinstance(side, n.Constant) and side.value is None:
             return _with_null(op, translate(inner, other))
     left, right = translate(inner, node.left), translate(inner, node.right)
-    result = compare_values(cx, op, (left, node.left), (right, node.right))
-    return result
+    return compare_values(cx, op, (left, node.left), (right, node.right))
 
 
 def compare_values(cx: Cx, op: str, left: tuple[Expr, n.Node], right: tuple[Expr, n.Node]) -> Expr:
@@ -91,7 +90,7 @@ def is_distinct(cx: Cx, node: n.IsDistinctFrom, translate: Translate) -> Expr:
 
 
 def read_time(text: str, timezone: str) -> datetime | None:
-    """Return the instant a text names, read in a timezone unless it names one; None if it is none."""
+    """Return the instant a text names, in this timezone unless it names one; None if none."""
     if not _TIME.match(text.strip()):
         return None
     try:

@@ -1,4 +1,4 @@
-"""Every kind of expression, translated to ClickHouse. Nothing is copied: all of it is printed anew."""
+"""Every kind of expression, in ClickHouse's words. Nothing is copied: all is printed anew."""
 
 from __future__ import annotations
 
@@ -64,8 +64,7 @@ def _constant(cx: Cx, node: n.Constant) -> Expr:
 def _field(cx: Cx, node: n.Field) -> Expr:
     if node.chain[-1] == "*":
         raise node.error("Cannot use '*' here: it stands for columns of a SELECT only")
-    value = resolve(cx, node)
-    return value
+    return resolve(cx, node)
 
 
 def _placeholder(_: Cx, node: n.Placeholder) -> Expr:

@@ -41,8 +41,7 @@ def filter_expression(
         if bound is not None:
             field = n.Field(chain=("timestamp",))
             tests.append(n.CompareOperation(op=op, left=field, right=n.Constant(value=bound)))
-    for item in filters.get("properties") or ():
-        tests.append(_property(item, constant))
+    tests.extend(_property(item, constant) for item in filters.get("properties") or ())
     if not tests:
         return _TRUE
     return tests[0] if len(tests) == 1 else n.And(exprs=tuple(tests))
@@ -112,7 +111,8 @@ def _property(item: Any, constant: Constant) -> n.Node:
         return _group(item, constant)
     kind, key = item.get("type") or "event", item.get("key")
     if kind == "hogql":
-        return _unplaced(parse_expression(str(key)))
+        tree: n.Node = _unplaced(parse_expression(str(key)))
+        return tree
     places: dict[str, tuple[str, ...]] = {
         "event": ("properties",),
         "feature": ("properties",),
@@ -122,7 +122,7 @@ def _property(item: Any, constant: Constant) -> n.Node:
     }
     if kind not in places or not isinstance(key, str):
         raise HogQLError(
-            f"property filters of type {kind!r} are not supported: {sorted(places)} and 'hogql' are",
+            f"property filters of type {kind!r} are not supported: hogql, {', '.join(places)} are",
             code="invalid_property_filter",
         )
     field = n.Field(chain=(*places[kind], key))

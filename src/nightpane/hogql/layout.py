@@ -27,7 +27,7 @@ class Layout:
     """The tables' names, the properties with a column of their own, and those kept as text only.
 
     ``hot`` maps a property to the ClickHouse type of its column ``mat_<property>``; ``heavy``
-    properties are read out of the JSON text; every other one is a path of the JSON column ``props``.
+    properties are read out of the JSON text; all others are paths of the JSON column ``props``.
     """
 
     hot: Mapping[str, str] = field(default_factory=dict)

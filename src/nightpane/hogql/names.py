@@ -39,7 +39,7 @@ def column_name(node: n.Node) -> str:
     return hogql(node)
 
 
-def hogql(node: Any) -> str:  # noqa: C901, PLR0911 (one line a node)
+def hogql(node: Any) -> str:  # noqa: C901 (one line a node)
     """Return an expression in HogQL's own words."""
     if node is None:
         return ""

@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields
 from datetime import date, datetime
 from decimal import Decimal
-from functools import cache
 from typing import Any, TypeAlias
 from uuid import UUID
 
@@ -61,7 +60,7 @@ __all__ = [
     "children",
 ]
 
-Literal: TypeAlias = None | bool | int | float | str | Decimal | date | datetime | UUID
+Literal: TypeAlias = bool | int | float | str | Decimal | date | datetime | UUID | None
 """What a constant can be: from the text of the query, or from its ``values``."""
 
 
@@ -354,6 +353,7 @@ class SelectSetQuery(Node):
 Query: TypeAlias = SelectQuery | SelectSetQuery
 
 _KINDS: dict[str, type[Node]] = {kind.__name__: kind for kind in Node.__subclasses__()}
+_DECLARED = {kind: frozenset(item.name for item in fields(kind)) for kind in _KINDS.values()}
 _NAMES = {
     "HogQLXTag": "HTML-like tags",
     "PivotExpr": "PIVOT",
@@ -362,11 +362,6 @@ _NAMES = {
     "SpreadExpr": "The spread operator",
     "InterpolateExpr": "INTERPOLATE",
 }
-
-
-@cache
-def _declared(kind: type[Node]) -> frozenset[str]:
-    return frozenset(item.name for item in fields(kind))
 
 
 def build(tree: Any) -> Any:
@@ -384,7 +379,7 @@ def build(tree: Any) -> Any:
         what = _NAMES.get(name, f"The construct {name}")
         raise HogQLError(f"{what} is not supported", start=start, end=end)
     given: dict[str, Any] = {"start": start, "end": end}
-    known = _declared(kind)
+    known = _DECLARED[kind]
     for key, value in tree.items():
         if key in ("node", "start", "end"):
             continue

@@ -48,7 +48,8 @@ def fill(
             value = value[part]
         return constant(value, node)
 
-    return _walk(tree, find)
+    filled: _T = _walk(tree, find)
+    return filled
 
 
 def constant(value: Any, at: n.Node) -> n.Node:

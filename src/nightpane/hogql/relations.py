@@ -143,7 +143,7 @@ class Events:
         if self._override:
             ids = state.layout.table("person_distinct_ids")
             parts.append(
-                " LEFT JOIN (SELECT d.distinct_id AS distinct_id,"
+                " LEFT JOIN (SELECT d.distinct_id AS distinct_id,"  # noqa: S608 (our own names)
                 f" toNullable(argMax(d.person_id, d.version)) AS person_id FROM {ids} AS d"
                 f" GROUP BY d.distinct_id) AS {self._override}"
                 f" ON {self.table}.distinct_id = {self._override}.distinct_id"

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from nightpane.hogql.literals import identifier, string
 from nightpane.hogql.state import Expr, State
@@ -95,6 +94,11 @@ _PERSON_SOURCES = {
     "is_identified": ("argMax(p.is_identified, p.version)", "Bool"),
 }
 
+_BOUNCE = (
+    "countIf({t}.event = '$pageview') <= 1 AND countIf({t}.event = '$autocapture') = 0"
+    " AND dateDiff('second', min({t}.timestamp), max({t}.timestamp)) < 10"
+)
+
 SESSION_COLUMNS: dict[str, tuple[str, Type]] = {
     "session_id": ("{session}", STRING),
     "id": ("{session}", STRING),
@@ -121,11 +125,7 @@ SESSION_COLUMNS: dict[str, tuple[str, Type]] = {
     "$screen_count": ("countIf({t}.event = '$screen')", INT),
     "$session_duration": ("dateDiff('second', min({t}.timestamp), max({t}.timestamp))", INT),
     "duration": ("dateDiff('second', min({t}.timestamp), max({t}.timestamp))", INT),
-    "$is_bounce": (
-        "countIf({t}.event = '$pageview') <= 1 AND countIf({t}.event = '$autocapture') = 0"
-        " AND dateDiff('second', min({t}.timestamp), max({t}.timestamp)) < 10",
-        BOOL,
-    ),
+    "$is_bounce": (_BOUNCE, BOOL),
 }
 SESSION_STAR = tuple(name for name in SESSION_COLUMNS if name != "session_id_v7")
 
@@ -154,7 +154,7 @@ def persons_sql(state: State, columns: set[str], *, nullable: bool = True) -> st
         if name in columns:
             parts.append(f"CAST({sql}, '{_nullable(kind) if nullable else kind}') AS {name}")
     table = state.layout.table("persons")
-    return f"(SELECT {', '.join(parts)} FROM {table} AS p GROUP BY p.id)"
+    return f"(SELECT {', '.join(parts)} FROM {table} AS p GROUP BY p.id)"  # noqa: S608
 
 
 def sessions_sql(state: State, columns: set[str], *, nullable: bool) -> str:
@@ -173,7 +173,7 @@ def sessions_sql(state: State, columns: set[str], *, nullable: bool) -> str:
                 sql = f"toNullable({sql})"
             parts.append(f"{sql} AS {identifier(name)}")
     return (
-        f"(SELECT {', '.join(parts)} FROM {state.layout.table('events')} AS e"
+        f"(SELECT {', '.join(parts)} FROM {state.layout.table('events')} AS e"  # noqa: S608
         f" WHERE {stored} IS NOT NULL AND length({session}) = 36"
         f" AND substring({session}, 15, 1) = '7' AND toUUIDOrNull({session}) IS NOT NULL"
         f" GROUP BY {session})"

@@ -1,8 +1,8 @@
 """Names in a SELECT: what each one means, and in which order places are searched.
 
 A name is a lambda's argument, then a table (when something follows it), then an alias, then a
-column of exactly one table. Where an alias holds an aggregate and cannot be meant (WHERE, GROUP BY),
-the column of that name is taken.
+column of exactly one table. Where an alias holds an aggregate and cannot be meant (WHERE, GROUP
+BY), the column of that name is taken.
 """
 
 from __future__ import annotations

@@ -79,7 +79,7 @@ def select(
     names: tuple[str, ...] | None = None,
     named: bool = False,
 ) -> Selected:
-    """Return a translated query. ``limits`` stand in for its own; ``named`` gives every column one."""
+    """Return a translated query. ``limits`` replace its own; ``named`` gives each column a name."""
     if isinstance(node, n.SelectSetQuery):
         return _set_query(cx, node, translate, limits=limits, names=names)
     if not isinstance(node, n.SelectQuery):
@@ -107,12 +107,7 @@ def _select(
 ) -> Selected:
     cx = replace(cx, scope=Scope(), ctes=_with(cx, node.ctes))
     cx.scope.column_cte = lambda where, name: _column_cte(where, name, translate)
-    sources = add_sources(
-        cx,
-        node.select_from,
-        translate,
-        lambda c, q, names=None: subselect(c, q, translate, names=names),
-    )
+    sources = add_sources(cx, node.select_from, translate, subselect)
     array_join = _array_join(cx, node, translate)
     cx.scope.windows.update(name for name, _ in node.window_exprs or ())
     columns = select_list(cx, node.select, translate)
@@ -171,26 +166,25 @@ def _print_columns(
         raise node.error(f"{len(names)} column names are given for {len(columns)} columns")
     parts: list[str] = []
     outputs: dict[str, Type] = {}
-    listed: list[tuple[str, Type]] = []
     for at, column in enumerate(columns):
         name = names[at] if names is not None else column.name
         sql = column.value.sql
         if column.aliased:
             sql = f"{sql} AS {identifier(column.name)}"
-        if named or names is not None:
+        if name in outputs:
             # The first of several columns with one name is the one that can be asked for.
-            unique = name if name not in outputs else f"{name}__{at}"
-            outputs[unique] = column.type
-            name = unique
-            if not column.aliased:
-                sql = f"{sql} AS {identifier(unique)}"
-            elif unique != column.name:
-                sql = f"{identifier(column.name)} AS {identifier(unique)}"
-                parts_alias = f"{column.value.sql} AS {identifier(column.name)}"
-                sql = f"({parts_alias}) AS {identifier(unique)}"
-        listed.append((name, column.type))
+            name = f"{name}__{at}"
+        if (named or names is not None) and not (column.aliased and column.name == name):
+            sql = (
+                f"({sql}) AS {identifier(name)}"
+                if column.aliased
+                else f"{sql} AS {identifier(name)}"
+            )
+        outputs[name] = column.type
         parts.append(sql)
-    return ", ".join(parts), tuple(listed)
+    if named or names is not None:
+        return ", ".join(parts), tuple(outputs.items())
+    return ", ".join(parts), tuple((column.name, column.type) for column in columns)
 
 
 def _clauses(cx: Cx, node: n.SelectQuery, translate: Translate, limits: Limits | None) -> str:
@@ -200,8 +194,8 @@ def _clauses(cx: Cx, node: n.SelectQuery, translate: Translate, limits: Limits |
     tests = [item for item in (node.prewhere, node.where) if item is not None]
     if tests:
         place = replace(cx.test(), place="where")
-        sql = " AND ".join(f"({condition(place, item, translate).sql})" for item in tests)
-        text += f" WHERE {sql if len(tests) > 1 else sql[1:-1]}"
+        parts = [condition(place, item, translate).sql for item in tests]
+        text += f" WHERE {parts[0] if len(parts) == 1 else f'and({parts[0]}, {parts[1]})'}"
     text += _group_by(replace(cx, place="group_by"), node, translate)
     if node.having is not None:
         place = replace(cx.test(), place="having")
@@ -313,7 +307,7 @@ def _ordered_set(
 
     relation = Subquery("", cx.state.fresh(), found.text, dict(found.columns))
     inner = replace(cx, scope=Scope(relations=[relation]), place="order_by")
-    text = f"SELECT * FROM {Source(relation).sql(inner)}"
+    text = f"SELECT * FROM {Source(relation).sql(inner)}"  # noqa: S608 (printed by us)
     if node.order_by:
         text += f" ORDER BY {order_list(inner, node.order_by, translate)}"
     text += _limit_by(inner, node.limit_by, translate)

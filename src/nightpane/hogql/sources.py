@@ -77,7 +77,7 @@ def add_sources(
     """Return the tables of FROM, each made known to the scope. Raises HogQLError."""
     found: list[Source] = []
     while node is not None:
-        relation = _relation(cx, node, subselect)
+        relation = _relation(cx, node, translate, subselect)
         if cx.scope.relation(relation.name) and relation.name:
             raise node.error(
                 f'Already have joined a table called "{relation.name}". '
@@ -149,7 +149,7 @@ def _merged(join: str, left: Expr, right: Expr) -> Expr:
     return replace(left, sql=f"if({left.sql} = {default}, {right.sql}, {left.sql})")
 
 
-def _relation(cx: Cx, node: n.JoinExpr, subselect: Subselect) -> Relation:
+def _relation(cx: Cx, node: n.JoinExpr, translate: Translate, subselect: Subselect) -> Relation:
     if node.sample is not None:
         raise node.sample.error(
             "SAMPLE is not supported: every query reads all events, so leave it out"
@@ -159,14 +159,21 @@ def _relation(cx: Cx, node: n.JoinExpr, subselect: Subselect) -> Relation:
     alias = check_name(node.alias, node) if node.alias is not None else ""
     table = node.table
     if isinstance(table, n.SelectQuery | n.SelectSetQuery):
-        text, columns = subselect(cx, table, names=node.column_aliases)
+        text, columns = subselect(cx, table, translate, names=node.column_aliases)
         return Subquery(alias, cx.state.fresh(), text, columns)
     if not isinstance(table, n.Field):
         raise table.error("FROM takes a table or a subquery")
-    return _named(cx, node, table, alias, subselect)
+    return _named(cx, node, table, alias, translate, subselect)
 
 
-def _named(cx: Cx, node: n.JoinExpr, table: n.Field, alias: str, subselect: Subselect) -> Relation:
+def _named(
+    cx: Cx,
+    node: n.JoinExpr,
+    table: n.Field,
+    alias: str,
+    translate: Translate,
+    subselect: Subselect,
+) -> Relation:
     name = ".".join(str(part) for part in table.chain)
     label = alias or name
     known = cx.ctes.get(name)
@@ -175,7 +182,9 @@ def _named(cx: Cx, node: n.JoinExpr, table: n.Field, alias: str, subselect: Subs
         if cte.cte_type != "subquery":
             raise table.error(f'"{name}" is a value, not a table: write WITH {name} AS (SELECT …)')
         inner = replace(cx, ctes=ctes)
-        text, columns = subselect(inner, cte.expr, names=node.column_aliases or cte.columns)
+        text, columns = subselect(
+            inner, cte.expr, translate, names=node.column_aliases or cte.columns
+        )
         return Subquery(label, cx.state.fresh(), text, columns)
     if name == "numbers" and node.table_args is not None:
         return _numbers(cx, node, label)

@@ -20,7 +20,7 @@ from nightpane.query import QueryResult
 from nightpane.store import Store
 from nightpane.store.schema import DATABASE, HEAVY, HOT
 
-__all__ = ["LAYOUT", "InProcessQuery", "QueryRefused", "compile_for", "run_hogql"]
+__all__ = ["LAYOUT", "InProcessQuery", "QueryMistakeError", "compile_for", "run_hogql"]
 
 LAYOUT = hogql.Layout(hot=HOT, heavy=HEAVY, database=DATABASE)
 
@@ -36,7 +36,7 @@ _MISTAKES = re.compile(
 _NAME = re.compile(r"\(([A-Z][A-Z0-9_]+)\)\s*$")
 
 
-class QueryRefused(HogQLError):
+class QueryMistakeError(HogQLError):
     """The engine found a mistake in the query that only it can see, such as a wrong type."""
 
 
@@ -86,7 +86,7 @@ def run_hogql(
     except StoreError as error:
         name = _NAME.search(str(error))
         if type(error) is StoreError and name and _MISTAKES.search(name.group(1)):
-            raise QueryRefused(explain(error), code=name.group(1).lower()) from error
+            raise QueryMistakeError(explain(error), code=name.group(1).lower()) from error
         raise
     done = time.perf_counter()
     has_more = not compiled.ties and len(answer.rows) > compiled.limit

@@ -26,14 +26,12 @@ TEXT_TO_ARRAY = frozenset(
 )
 """Functions that make an array of a text: a NULL text is read as an empty one."""
 
-_ANY_CASE = {
-    name.lower(): name
-    for name in [
-        *("count sum avg min max median coalesce ifNull nullIf isNull now lower upper".split()),
-        *("length concat substring round floor ceil abs sqrt exp ln log power mod if".split()),
-        *("trim ltrim rtrim replace position left right reverse greatest least".split()),
-    ]
-}
+_SQL_WORDS = (
+    "count sum avg min max median coalesce ifNull nullIf isNull now lower upper"
+    " length concat substring round floor ceil abs sqrt exp ln log power mod if"
+    " trim ltrim rtrim replace position left right reverse greatest least"
+)
+_ANY_CASE = {name.lower(): name for name in _SQL_WORDS.split()}
 
 
 def find(name: str) -> Function | None:

@@ -21,10 +21,10 @@ avgWeighted 2 float
 median medianExact medianDeterministic>medianDeterministic 1-2 float
 medianTiming medianTDigest medianBFloat16 1 float
 quantile quantileExact quantileExactLow quantileExactHigh quantileTiming quantileTDigest 1;0-1 float
-quantileBFloat16 quantileExactExclusive quantileExactInclusive 1;0-1 float
-quantileInterpolatedWeighted 2;0-1 float
-quantileDeterministic quantileExactWeighted quantileTDigestWeighted 2;0-1 float
-quantileTimingWeighted 2;0-1 float
+quantileBFloat16 quantileExactExclusive quantileExactInclusive 1;1 float
+quantileInterpolatedWeighted 2;1 float
+quantileDeterministic quantileExactWeighted quantileTDigestWeighted 2;1 float
+quantileTimingWeighted 2;1 float
 quantileGK 1;1-2 float
 quantileDD 1;1-2 float
 quantiles quantilesExact quantilesExactLow quantilesExactHigh quantilesTiming 1;1+ array!
