@@ -6,8 +6,6 @@ project API key decides there; everything else is behind the Host allow-list and
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -19,7 +17,16 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from nightpane.server import capture
+from nightpane.server import (
+    capture,
+    capture_ai,
+    capture_v1,
+    flags,
+    management,
+    pane,
+    query,
+    remote_config,
+)
 from nightpane.server.auth import HostGuard, allowed_host_names
 from nightpane.server.capture import Intake, Limits
 from nightpane.server.cors import OpenRoutes, is_open
@@ -28,6 +35,8 @@ from nightpane.server.keys import Keys
 from nightpane.store import Store
 
 __all__ = ["create_app"]
+
+_PARTS = (capture, capture_v1, capture_ai, pane, flags, remote_config, query, management)
 
 
 def create_app(
@@ -68,19 +77,9 @@ def create_app(
 
 
 def _routes() -> list[BaseRoute]:
-    routes: list[BaseRoute] = [*capture.routes]
-    for part in (
-        "capture_v1",
-        "capture_ai",
-        "flags",
-        "remote_config",
-        "management",
-        "query",
-        "pane",
-    ):
-        name = f"nightpane.server.{part}"
-        if importlib.util.find_spec(name):
-            routes += importlib.import_module(name).routes
+    routes: list[BaseRoute] = []
+    for part in _PARTS:
+        routes += part.routes
     return [*routes, Route("/_readiness", _alive), Route("/_liveness", _alive)]
 
 

@@ -33,7 +33,7 @@ from nightpane.server.keys import Keys
 from nightpane.store import Store, StoredEvent
 from nightpane.store.json_text import loads
 
-__all__ = ["AI_EVENTS", "Intake", "both", "intake", "parse", "refuse_when_unstored", "routes"]
+__all__ = ["AI_EVENTS", "Intake", "both", "intake", "parse", "quiet_when_gone", "routes"]
 
 BATCH_LIMIT_BYTES = 20 * MIB
 SINGLE_LIMIT_BYTES = 2 * MIB
@@ -138,7 +138,7 @@ def parse(raw: bytes) -> Any:
 Handler = Callable[[Request], Any]
 
 
-def refuse_when_unstored(handler: Handler) -> Handler:
+def quiet_when_gone(handler: Handler) -> Handler:
     """Answer nothing to a client that has gone away in the middle of its request."""
 
     @wraps(handler)
@@ -177,7 +177,7 @@ def _capture(limit_bytes: int) -> Handler:
             return Response(status_code=204)
         return JsonResponse({"status": "Ok"})
 
-    return refuse_when_unstored(capture)
+    return quiet_when_gone(capture)
 
 
 async def _capture_ai_batch(request: Request) -> Response:
@@ -218,5 +218,5 @@ routes: list[Route] = [
     *both("/capture/", _capture(SINGLE_LIMIT_BYTES), _ANY),
     *both("/track/", _capture(SINGLE_LIMIT_BYTES), _ANY),
     *both("/engage/", _capture(SINGLE_LIMIT_BYTES), _ANY),
-    *both("/i/v0/ai/batch/", refuse_when_unstored(_capture_ai_batch), ["POST"]),
+    *both("/i/v0/ai/batch/", quiet_when_gone(_capture_ai_batch), ["POST"]),
 ]
