@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from nightpane.client.sdk import sdk_properties
 from nightpane.ids import is_ulid, session_id_from_ulid
 
 __all__ = ["DEFAULT_AGENT", "Envelope", "Place", "round_properties"]
@@ -54,7 +55,7 @@ class Envelope:
         git_sha: str | None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._base: dict[str, Any] = {"project": project, "client": client}
+        self._base: dict[str, Any] = {**sdk_properties(), "project": project, "client": client}
         if git_sha is not None:
             self._base["git_sha"] = git_sha
         self._clock = clock

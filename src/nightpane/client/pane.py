@@ -21,13 +21,13 @@ from nightpane.catalog import Event
 from nightpane.client import gitsha
 from nightpane.client.destination import Destination, Route, resolve
 from nightpane.client.envelope import Envelope, Place
-from nightpane.client.handover import Handover, Handovers
+from nightpane.client.handover import Handover, Tracked
 from nightpane.client.health import Counters, Health, Voice
 from nightpane.client.pipeline import Pipeline
 from nightpane.client.redact import KeyMask, Redactor
 from nightpane.client.rounds import Direction, Run
 from nightpane.client.scopes import current_place, shown
-from nightpane.client.sdk import QuietPosthog, open_posthog
+from nightpane.client.sdk import QuietPosthog, context_properties, open_posthog
 from nightpane.client.sender import Sender
 from nightpane.client.spool.files import Files
 from nightpane.client.spool.folder import SpoolFolder
@@ -96,7 +96,6 @@ class Pane:
         self._settings = settings
         self._counters = Counters()
         self._voice = Voice()
-        self._handovers = Handovers()
         self._folder = SpoolFolder(settings.spool_dir, files)
         destination = Destination.from_settings(settings, historical_migration=historical_migration)
         self._writer = SpoolWriter(self._folder, destination, max_bytes=max_spool_bytes)
@@ -122,7 +121,6 @@ class Pane:
                 redactors=[one for one in redact if not isinstance(one, str)],
                 append=self._append,
                 place=lambda: current_place(self),
-                handovers=self._handovers,
                 counters=self._counters,
                 voice=self._voice,
                 strict=self.strict,
@@ -290,7 +288,6 @@ class Pane:
         when = None if timestamp is None else _when(timestamp, notes)
         handover = Handover(
             uuid=str(uuid7()) if uuid is None else _uuid_text(uuid, notes),
-            properties=props,
             place=place,
             agent=_text(agent, "agent", notes),
             round_id=_text(round_id, "round_id", notes),
@@ -299,18 +296,18 @@ class Pane:
         )
         if agent is None and (place is None or place.agent is None):
             notes.append("agent is missing; it is required outside of a run")
-        name = event if type(event) is str else str(shown(event))
-        before, self._handovers.current = self._handovers.current, handover
-        try:
-            self.posthog.capture(
-                name, distinct_id=self._distinct_id, uuid=handover.uuid, timestamp=when
-            )
-        except Exception as error:  # noqa: BLE001 (a debugging SDK raises; the loop must survive)
-            handover.error = handover.error or NightpaneError(
-                f"the SDK raised {type(error).__name__}"
-            )
-        finally:
-            self._handovers.current = before
+        message = {
+            "event": event,
+            "distinct_id": self._distinct_id,
+            "uuid": handover.uuid,
+            "timestamp": (when or datetime.now(UTC)).isoformat(timespec="microseconds"),
+            "properties": {**context_properties(), **props},
+        }
+        if not self.posthog.disabled and self.posthog.before_send is not None:
+            try:
+                self.posthog.before_send(Tracked(handover, message))
+            except Exception as error:  # noqa: BLE001 (somebody else's hook around ours)
+                handover.error = NightpaneError(f"a hook before nightpane's raised {error!r}")
         return self._outcome(handover)
 
     def _outcome(self, handover: Handover) -> str | None:
@@ -319,9 +316,9 @@ class Pane:
         if handover.dropped:
             return None
         if not handover.taken:
-            # The SDK was switched off (disabled), or failed before our hook.
-            self._counters.add("not_written.sdk")
-            self._voice.say("sdk", "an event was not kept: the PostHog client did not hand it on")
+            # Switched off by hand: pane.posthog.disabled, or another hook in our place.
+            self._counters.add("not_written.disabled")
+            self._voice.say("disabled", "an event was not kept: pane.posthog is switched off")
         if self.strict and handover.error is not None:
             raise handover.error
         return None

@@ -13,9 +13,10 @@ from typing import Any
 from nightpane import catalog
 from nightpane.client import encoding
 from nightpane.client.envelope import Envelope, Place
-from nightpane.client.handover import Handover, Handovers
+from nightpane.client.handover import Handover, Tracked
 from nightpane.client.health import Counters, Voice
 from nightpane.client.redact import KeyMask, Redactor, mask_values, may_hold_secret
+from nightpane.client.scopes import shown
 from nightpane.client.values import Plain
 from nightpane.errors import CatalogError, NightpaneError, SpoolError, SpoolFullError
 
@@ -38,7 +39,6 @@ class Pipeline:
         redactors: Sequence[Redactor],
         append: Callable[[bytes], None],
         place: Callable[[], Place | None],
-        handovers: Handovers,
         counters: Counters,
         voice: Voice,
         strict: bool,
@@ -48,7 +48,6 @@ class Pipeline:
         self._redactors = tuple(redactors)
         self._append = append
         self._place = place
-        self._handovers = handovers
         self._counters = counters
         self._voice = voice
         self._strict = strict
@@ -56,7 +55,10 @@ class Pipeline:
 
     def __call__(self, message: dict[str, Any]) -> None:
         """Keep one event. Never raises; the outcome goes to the handover, the counters, the log."""
-        handover = self._handovers.take(message.get("uuid"))
+        handover = None
+        if isinstance(message, Tracked):
+            handover = message.handover
+            handover.taken = True
         try:
             written = self._keep(message, handover)
         except NightpaneError as error:
@@ -92,7 +94,7 @@ class Pipeline:
     def _name(self, event: Any, notes: list[str]) -> str:
         if type(event) is str and 0 < len(event) <= _MAX_NAME:
             return event
-        name = (event if isinstance(event, str) else repr(event)).strip()[:_MAX_NAME]
+        name = (str.__str__(event) if isinstance(event, str) else shown(event)).strip()[:_MAX_NAME]
         notes.append(f"event name {name!r}: expected a text of 1 to {_MAX_NAME} characters")
         return name or "(unnamed)"
 
@@ -103,8 +105,6 @@ class Pipeline:
         try:
             plain = Plain(self._mask, notes)
             properties = plain.mapping(message.get("properties") or {})
-            if handover is not None:
-                properties.update(plain.mapping(handover.properties))
             for key in message.keys() - _STANDARD_KEYS:
                 message[key] = plain.value(message[key], key)
             for redactor in self._redactors:
@@ -112,6 +112,11 @@ class Pipeline:
                 if changed is None:
                     return None
                 properties = plain.mapping(changed["properties"])
+            plain.texts.append(event)
+            if handover is not None:
+                plain.texts += [text for text in (handover.agent, handover.round_id) if text]
+            if may_hold_secret("\n".join(plain.texts)):
+                properties = self._mask_values(message, properties)
         except Exception as error:  # noqa: BLE001 (a redactor is the user's code)
             self._counters.add("redaction_failures")
             what = f"{type(error).__name__} while redacting: the event's properties were left out"
@@ -186,19 +191,20 @@ class Pipeline:
             self._known[event] = names
         return names
 
+    def _mask_values(self, message: dict[str, Any], properties: dict[str, Any]) -> dict[str, Any]:
+        found: list[str] = []
+        masked: dict[str, Any] = mask_values(properties, found)
+        for key in message.keys() - {"properties"}:
+            message[key] = mask_values(message[key], found)
+        if found:
+            self._counters.add("redacted")
+        return masked
+
     def _write(self, message: dict[str, Any]) -> None:
-        text = encoding.encode(message)
-        if may_hold_secret(text):
-            found: list[str] = []
-            masked = mask_values(message, found)
-            if found:
-                self._counters.add("redacted")
-                message = masked
-                text = encoding.encode(masked)
-        payload = text.encode("utf-8")
+        payload = encoding.encode(message)
         if len(payload) > encoding.MAX_EVENT_BYTES:
             self._counters.add("truncated")
-            payload = encoding.shorten(message).encode("utf-8")
+            payload = encoding.shorten(message)
         self._append(payload)
 
 

@@ -74,6 +74,8 @@ class KeyMask:
         self._extra = [re.compile(pattern) for pattern in extra]
         self._private = private
         self._known: dict[str, str] = {}
+        # Names that are never masked: asked first, for each property of each event.
+        self.clean: set[str] = set()
 
     def __call__(self, name: str, value: Any) -> Any:
         """Return what stands in for a value: ``KEEP`` for itself, None in privacy mode."""
@@ -82,6 +84,8 @@ class KeyMask:
             rule = self._rule(name)
             if len(self._known) < _MAX_CACHED_KEYS:
                 self._known[name] = rule
+                if rule == "" and not may_hold_secret(name):
+                    self.clean.add(name)
         if rule == "" or value is None or value is True or value is False or value == "":
             return KEEP
         if rule == "private":
@@ -164,12 +168,21 @@ VALUE_RULES: tuple[ValueRule, ...] = (
     ),
 )
 
-_HINTS = tuple(dict.fromkeys(hint for rule in VALUE_RULES for hint in rule.hints))
+# One pass over an event's texts, 5 ns a character: every rule's match contains a match of this.
+# Each branch begins with a rare character, so that the engine skips from one to the next.
+_HINT = re.compile(
+    r"-(?:(?<=sk-)|(?<=glpat-)|(?<=xai-)|(?<=pypi-)|(?<=xox[abeoprs]-)|----BEGIN)"
+    r"|_(?:(?<=ph[xs]_)|(?<=gh[pousr]_)|(?<=hf_)|(?<=gsk_)|(?<=r8_)|(?<=npm_)|(?<=_pat_)"
+    r"|(?<=[rsp]k_)(?:live|test))"
+    r"|=(?:(?<=KEY=)|(?<=SECRET=)|(?<=PASSWORD=)|(?<=PASSWD=)|(?<=TOKEN=))"
+    r"|://|J(?<=eyJ)|A(?:(?<=AKIA)|(?<=ASIA)|Iza)"
+    r"|b(?:earer |asic )|B(?:earer |asic |EARER |ASIC )"
+)
 
 
 def may_hold_secret(text: str) -> bool:
     """Tell quickly whether any rule could match in a text (often enough a false alarm)."""
-    return any(hint in text for hint in _HINTS)
+    return _HINT.search(text) is not None
 
 
 def mask_values(value: Any, found: list[str]) -> Any:

@@ -10,54 +10,70 @@ import enum
 import os
 import uuid
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
 
-from nightpane.client.redact import KEEP
+from nightpane.client.redact import KEEP, KeyMask
 
 __all__ = ["Plain", "without_surrogates"]
 
 _MAX_DEPTH = 48
 _MAX_NODES = 200_000
 _MAX_ARRAY = 10_000
+_SECRET_CHARS = 10
+_SIMPLE = frozenset({str, int, float, bool, type(None)})
 _INT_LIMIT = 1 << 1023
 _LISTS = (list, tuple, set, frozenset, deque)
 
 
 class Plain:
-    """Converts the values of one event. ``notes`` collects what could not be kept as it was."""
+    """Converts the values of one event.
 
-    __slots__ = ("_above", "_mask", "_nodes", "notes")
+    ``notes`` collects what could not be kept as it was, ``texts`` every text that is long enough to
+    hold a secret.
+    """
 
-    def __init__(self, mask: Callable[[str, Any], Any], notes: list[str]) -> None:
+    __slots__ = ("_above", "_mask", "_nodes", "notes", "texts")
+
+    def __init__(self, mask: KeyMask, notes: list[str]) -> None:
         self._mask = mask
+        self.texts: list[str] = []
         self._above: set[int] = set()
         self._nodes = 0
         self.notes = notes
 
     def mapping(self, source: Mapping[Any, Any], depth: int = 0) -> dict[str, Any]:
         """Return a new dictionary of plain values."""
-        mask, result = self._mask, {}
-        for key, value in list(source.items()):
-            name = key if type(key) is str else self._key(key)
-            if (masked := mask(name, value)) is not KEEP:
-                result[name] = masked
-                continue
-            kind = type(value)
-            if (
-                kind is str
-                or kind is bool
-                or value is None
-                or (kind is float and value - value == 0.0)
-                or (kind is int and -_INT_LIMIT < value < _INT_LIMIT)
-            ):
-                result[name] = value
-            else:
-                result[name] = self.value(value, name, depth + 1)
-        self._nodes += len(result)
-        return result
+        items = dict(source)
+        self._nodes += len(items)
+        if items.keys() <= self._mask.clean and self._is_plain(items):
+            return items
+        return dict(self._entry(key, value, depth) for key, value in items.items())
+
+    def _is_plain(self, items: dict[Any, Any]) -> bool:
+        """Tell whether nothing needs a closer look: the usual event, and the quick way."""
+        kinds = set(map(type, items.values()))
+        if not kinds <= _SIMPLE:
+            return False
+        if float in kinds or int in kinds:
+            for value in items.values():
+                kind = type(value)
+                if kind is float and value - value != 0.0:
+                    return False
+                if kind is int and not -_INT_LIMIT < value < _INT_LIMIT:
+                    return False
+        self.texts += [value for value in items.values() if type(value) is str]
+        return True
+
+    def _entry(self, key: Any, value: Any, depth: int) -> tuple[str, Any]:
+        name = key if type(key) is str else self._key(key)
+        masked = KEEP if name in self._mask.clean else self._mask(name, value)
+        if masked is not KEEP:
+            return name, masked
+        self.texts.append(name)
+        return name, self.value(value, name, depth + 1)
 
     def value(self, value: Any, name: str, depth: int = 0) -> Any:
         """Return a plain value; ``name`` is said in notes."""
@@ -74,7 +90,7 @@ class Plain:
         if isinstance(value, enum.Enum):
             return self.value(value.value, name, depth + 1)
         if isinstance(value, str):
-            return str.__str__(value)
+            return self._text(str.__str__(value))
         if isinstance(value, int):
             return self._int(int.__int__(value), name)
         if isinstance(value, float):
@@ -109,17 +125,17 @@ class Plain:
             kept = max(0, _MAX_NODES - self._nodes)
             self._note(name, f"its {len(items)} items are too many: cut after {kept}")
             items = items[:kept]
-        return [item if type(item) is str else self.value(item, name, depth + 1) for item in items]
+        return [self.value(item, name, depth + 1) for item in items]
 
     def _other(self, value: Any, name: str, depth: int) -> Any:
         if isinstance(value, datetime | date | time):
-            return value.isoformat()
+            return self._text(value.isoformat())
         if isinstance(value, timedelta):
             return value.total_seconds()
         if isinstance(value, Decimal):
             return self._float(float(value), name)
         if isinstance(value, uuid.UUID):
-            return str(value)
+            return self._text(str(value))
         if isinstance(value, os.PathLike):
             return self.value(os.fspath(value), name, depth + 1)
         if isinstance(value, bytes | bytearray | memoryview):
@@ -133,7 +149,12 @@ class Plain:
             return self.value(dump(), name, depth + 1)
         if callable(getattr(value, "tolist", None)):
             return self._array(value, name, depth)
-        return str(value)
+        return self._text(str(value))
+
+    def _text(self, text: str) -> str:
+        if len(text) >= _SECRET_CHARS:
+            self.texts.append(text)
+        return text
 
     def _array(self, value: Any, name: str, depth: int) -> Any:
         # numpy, torch and jax scalars and arrays, without importing any of them.
@@ -157,10 +178,10 @@ class Plain:
 
     def _bytes(self, value: bytes, name: str) -> str:
         try:
-            return value.decode("utf-8")
+            return self._text(value.decode("utf-8"))
         except UnicodeDecodeError:
             self._note(name, f"{len(value)} bytes are not UTF-8: sent with replacements")
-            return value.decode("utf-8", "replace")
+            return self._text(value.decode("utf-8", "replace"))
 
     def _key(self, key: Any) -> str:
         text = self.value(key, "a key")
