@@ -9,6 +9,7 @@ scores come from a seeded random walk, so the picture is the same up to its date
 from __future__ import annotations
 
 import argparse
+import json
 import random
 import sys
 import tempfile
@@ -156,7 +157,8 @@ def main() -> None:
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, LocalServer(Path(folder)) as server:
         fill(server)
-        url = f"{server.host}/?token={server.personal_api_key}"
+        keys = json.loads((Path(folder) / "keys.json").read_text("utf-8"))
+        url = f"{server.host}/?token={keys['page_token']}"
         picture(url, given.output, theme=given.theme, width=given.width, height=given.height)
     sys.stdout.write(f"{given.output}\n")
 

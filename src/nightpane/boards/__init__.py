@@ -7,7 +7,7 @@ from nightpane.boards.board import Board
 from nightpane.boards.round_funnel import ROUND_FUNNEL, STAGES
 from nightpane.boards.rounds import per_round
 from nightpane.boards.runs import CHANGES, LOOPS, ROUNDS, RUNS
-from nightpane.boards.scope import Scope, literal
+from nightpane.boards.scope import HogQL, Scope
 from nightpane.boards.score_trend import SCORE_TREND
 
 BOARDS: dict[str, Board] = {board.name: board for board in (ROUND_FUNNEL, SCORE_TREND)}
@@ -24,7 +24,7 @@ __all__ = [
     "SCORE_TREND",
     "STAGES",
     "Board",
+    "HogQL",
     "Scope",
-    "literal",
     "per_round",
 ]

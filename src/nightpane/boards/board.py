@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from nightpane.boards.scope import Scope
+from nightpane.boards.scope import HogQL, Scope
 
 __all__ = ["Board"]
 
@@ -15,7 +15,7 @@ __all__ = ["Board"]
 class Board:
     """One board. ``x`` and ``y`` name columns of the query, ``series`` the column that splits it.
 
-    ``display`` is PostHog's word for the kind of chart. ``hogql`` writes the query for a scope: a
+    ``display`` is PostHog's word for the kind of chart. ``query`` writes its text for a scope: a
     figure on the board is a cell of that query's answer, or is worked out from cells in the row.
     """
 
@@ -23,10 +23,15 @@ class Board:
     question: str
     description: str
     display: str
-    hogql: Callable[[Scope], str]
+    query: Callable[[Scope], str]
     x: str | None = None
     y: tuple[str, ...] = ()
     series: str | None = None
+
+    def hogql(self, scope: Scope | None = None) -> HogQL:
+        """Return the board's question for a scope."""
+        scope = scope or Scope()
+        return scope.ask(self.query(scope))
 
     def definition(self, scope: Scope | None = None) -> dict[str, Any]:
         """Return the board as PostHog's ``DataVisualizationNode``."""
@@ -37,7 +42,7 @@ class Board:
             settings["seriesBreakdownColumn"] = self.series
         return {
             "kind": "DataVisualizationNode",
-            "source": {"kind": "HogQLQuery", "query": self.hogql(scope or Scope())},
+            "source": {"kind": "HogQLQuery", "query": self.hogql(scope).text},
             "display": self.display,
             "chartSettings": settings if self.y else {},
         }

@@ -33,7 +33,7 @@ from (
 where step > 0
 group by project, step
 order by project, step
-limit 1000"""  # noqa: S608 (names and literals only: see boards.scope)
+limit 1000"""  # noqa: S608 (fixed texts only: values are placeholders)
 
 
 def _indent(text: str) -> str:
@@ -48,7 +48,7 @@ ROUND_FUNNEL = Board(
         "row: it is missing, not a loss."
     ),
     display="ActionsBar",
-    hogql=_hogql,
+    query=_hogql,
     x="stage",
     y=("rounds",),
     series="project",

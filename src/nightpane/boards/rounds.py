@@ -1,6 +1,8 @@
 """One row per round: the subquery every board and the digest build on.
 
 Rounds are told apart by ``round_id`` and never by agent, so two agents in one round count once.
+Three flat steps (an event's values, a round's, what follows from them), since the grammar's parser
+takes time that doubles with each call inside a call.
 """
 
 from __future__ import annotations
@@ -21,70 +23,169 @@ MODEL_CALLS = ("$ai_generation", "$ai_embedding")
 # Ways to end whose score, should there be one, must not count as a result.
 BROKEN = ("crash", "exception", "timeout", "invalid")
 
-_CORE = "(" + ", ".join(f"'{name}'" for name in CORE) + ")"
-_CALLS = "(" + ", ".join(f"'{name}'" for name in MODEL_CALLS) + ")"
-_ENDS = "('round_kept', 'round_reverted')"
-_CALL_COST = "toFloat(properties.$ai_total_cost_usd)"
-_CALL_TOKENS = (
-    "ifNull(toFloat(properties.$ai_input_tokens), 0) + "
-    "ifNull(toFloat(properties.$ai_output_tokens), 0)"
-)
-# A call that used tokens and cost exactly nothing is one whose price nobody knew.
-_PRICED = f"event in {_CALLS} and ({_CALL_COST} > 0 or {_CALL_COST} = 0 and {_CALL_TOKENS} = 0)"
 
-COLUMNS: dict[str, str] = {
-    "project": "any(properties.project)",
-    "client": "ifNull(any(properties.client), 'internal')",
-    "run": "any(properties.run_id)",
-    "started_at": f"minIf(timestamp, event in {_CORE})",
-    "ended_at": f"maxIf(timestamp, event in {_CORE})",
-    "reached": f"groupUniqArrayIf(event, event in {_CORE})",
-    "kept": "countIf(event = 'round_kept') > 0",
-    "reverted": "countIf(event = 'round_reverted') > 0",
-    "failure_mode": "any(properties.failure_mode)",
-    "metric": "any(properties.metric)",
-    "direction": "ifNull(any(properties.direction), 'max')",
-    "model": "any(properties.model)",
-    "delta": "maxIf(toFloat(properties.delta), event = 'round_kept')",
-    "score": (
-        "if(any(properties.failure_mode) in ("
-        + ", ".join(f"'{mode}'" for mode in BROKEN)
-        + "), null, argMaxIf(toFloat(properties.score), timestamp, event = 'round_scored'))"
-    ),
-    # The first of these that is known: said at the round's end, at its proposals, by its calls.
-    "cost_usd": (
-        f"coalesce(maxIf(toFloat(properties.cost_usd), event in {_ENDS}), "
-        "sumIf(toFloat(properties.cost_usd), event = 'proposal_generated'), "
-        f"sumIf({_CALL_COST}, {_PRICED}))"
-    ),
+def _words(names: tuple[str, ...]) -> str:
+    return "(" + ", ".join(f"'{name}'" for name in names) + ")"
+
+
+# Step 1: what each event says. A call that used tokens and cost exactly nothing is one whose price
+# nobody knew.
+_OF_EVENT: dict[str, str] = {
+    "said_project": "properties.project",
+    "said_client": "properties.client",
+    "said_run": "properties.run_id",
+    "said_failure": "properties.failure_mode",
+    "said_metric": "properties.metric",
+    "said_direction": "properties.direction",
+    "said_model": "properties.model",
+    "said_score": "toFloat(properties.score)",
+    "said_delta": "toFloat(properties.delta)",
+    "said_cost": "toFloat(properties.cost_usd)",
+    "call_cost": "toFloat(properties.$ai_total_cost_usd)",
+    "call_tokens": "toFloat(properties.$ai_input_tokens)",
+    "price": "if(call_cost = 0 and call_tokens > 0, null, call_cost)",
+    "is_call": f"event in {_words(MODEL_CALLS)}",
+    "is_end": "event in ('round_kept', 'round_reverted')",
+    "is_proposal": "event = 'proposal_generated'",
+}
+# Step 2: what the events of a round say together.
+_OF_ROUND: dict[str, str] = {
+    "project": "any(said_project)",
+    "some_client": "any(said_client)",
+    "run": "any(said_run)",
+    "failure_mode": "any(said_failure)",
+    "metric": "any(said_metric)",
+    "some_direction": "any(said_direction)",
+    "model": "any(said_model)",
+    "delta": "max(said_delta)",
+    "last_score": "argMax(said_score, timestamp)",
+    "end_cost": "maxIf(said_cost, is_end)",
+    "proposal_cost": "sumIf(said_cost, is_proposal)",
+    "proposals": "countIf(is_proposal)",
+    "priced_proposals": "countIf(is_proposal and said_cost is not null)",
+    "calls": "countIf(is_call)",
+    "priced_calls": "count(price)",
+    "calls_cost": "sum(price)",
+}
+# Step 3: what follows. Of two scores the one with more goodness is the better. A cost is the
+# first that is known: said at the round's end, at its proposals, by its calls.
+_DERIVED: dict[str, str] = {
+    "client": "ifNull(some_client, 'internal')",
+    "direction": "ifNull(some_direction, 'max')",
+    "kept": "has(reached, 'round_kept')",
+    "reverted": "has(reached, 'round_reverted')",
+    "score": f"if(failure_mode in {_words(BROKEN)}, null, last_score)",
+    "goodness": "if(direction = 'min', -score, score)",
+    "cost_usd": "coalesce(end_cost, proposal_cost, calls_cost)",
     "cost_known": (
-        f"multiIf(countIf(event in {_ENDS} and toFloat(properties.cost_usd) is not null) > 0, 1, "
-        "countIf(event = 'proposal_generated' and toFloat(properties.cost_usd) is not null) > 0, "
-        "countIf(event = 'proposal_generated' and toFloat(properties.cost_usd) is null) = 0, "
-        f"countIf({_PRICED}) > 0, countIf({_PRICED}) = countIf(event in {_CALLS}), 0)"
+        "multiIf(end_cost is not null, 1, priced_proposals > 0, priced_proposals = proposals, "
+        "priced_calls > 0, priced_calls = calls, 0)"
     ),
 }
-_ALWAYS = ("project", "client", "run", "started_at", "reached")
+_NEEDS: dict[str, tuple[str, ...]] = {
+    "client": ("some_client",),
+    "direction": ("some_direction",),
+    "score": ("failure_mode", "last_score"),
+    "goodness": ("direction", "score"),
+    "cost_usd": ("end_cost", "proposal_cost", "calls_cost"),
+    "cost_known": ("end_cost", "priced_proposals", "proposals", "priced_calls", "calls"),
+    "project": ("said_project",),
+    "some_client": ("said_client",),
+    "run": ("said_run",),
+    "failure_mode": ("said_failure",),
+    "metric": ("said_metric",),
+    "some_direction": ("said_direction",),
+    "model": ("said_model",),
+    "delta": ("said_delta",),
+    "last_score": ("said_score",),
+    "end_cost": ("said_cost", "is_end"),
+    "proposal_cost": ("said_cost", "is_proposal"),
+    "proposals": ("is_proposal",),
+    "priced_proposals": ("said_cost", "is_proposal"),
+    "calls": ("is_call",),
+    "priced_calls": ("price",),
+    "calls_cost": ("price",),
+    "price": ("call_cost", "call_tokens"),
+}
+_ALWAYS = ("project", "client", "run")
+_COSTS = {"cost_usd", "cost_known"}
 
 
 def per_round(scope: Scope, columns: tuple[str, ...]) -> str:
-    """Return a subquery with one row per round of the scope: ``round_id`` and these columns.
+    """Return a subquery with one row per round: ``round_id``, ``started_at``, ``ended_at``,
+    ``reached`` (its events), project, client, run, and the columns asked for.
 
-    Model calls are read only when a column about cost is asked for. Raises KeyError for a column
-    that is not in ``COLUMNS``.
+    Model calls are read only when a cost is asked for. Raises KeyError for an unknown column.
     """
-    wanted = list(dict.fromkeys((*_ALWAYS, *columns)))
-    costs = any(column.startswith("cost") for column in wanted)
-    events = (*CORE, *MODEL_CALLS) if costs else CORE
+    costs = bool(_COSTS & set(columns))
+    needed = _all_needed((*_ALWAYS, *columns, *(("is_call",) if costs else ())))
+    step1 = [f"{text} as {name}" for name, text in _OF_EVENT.items() if name in needed]
+    step2 = [f"{text} as {name}" for name, text in _OF_ROUND.items() if name in needed]
+    step3 = [f"{text} as {name}" for name, text in _DERIVED.items() if name in needed]
+    kept = [name for name in _OF_ROUND if name in (*_ALWAYS, *columns)]
     key = "ifNull(properties.round_id, properties.$ai_trace_id)" if costs else "properties.round_id"
-    selected = ",\n        ".join(f"{COLUMNS[name]} as {name}" for name in wanted)
+    events = (*CORE, *MODEL_CALLS) if costs else CORE
+    return _steps(scope, key, _words(events), costs, step1, step2, [*kept, *step3])
+
+
+def _steps(
+    scope: Scope,
+    key: str,
+    events: str,
+    costs: bool,
+    step1: list[str],
+    step2: list[str],
+    step3: list[str],
+) -> str:
+    own = ("min(timestamp)", "max(timestamp)", "groupUniqArray(event)")
+    if costs:
+        own = (
+            "minIf(timestamp, not is_call)",
+            "maxIf(timestamp, not is_call)",
+            "groupUniqArrayIf(event, not is_call)",
+        )
+    also = "".join(f"\n                and {condition}" for condition in scope.events())
+    where = "\n        and ".join(["notEmpty(reached)", *scope.rounds()])
     return f"""(
     select
-        {key} as round_id,
-        {selected}
-    from events
-    where {scope.events(events)}
-        and {key} is not null
-    group by round_id
-    having {scope.rounds()}
-)"""  # noqa: S608 (names and literals only: see boards.scope)
+        round_id,
+        started_at,
+        ended_at,
+        reached,
+        {_lines(step3, 8)}
+    from (
+        select
+            round_id,
+            {own[0]} as started_at,
+            {own[1]} as ended_at,
+            {own[2]} as reached,
+            {_lines(step2, 12)}
+        from (
+            select
+                event,
+                timestamp,
+                {key} as round_id,
+                {_lines(step1, 16)}
+            from events
+            where event in {events}{also}
+        )
+        where round_id is not null
+        group by round_id
+    )
+    where {where}
+)"""  # noqa: S608 (fixed texts only: values are placeholders)
+
+
+def _lines(columns: list[str], indent: int) -> str:
+    return (",\n" + " " * indent).join(columns)
+
+
+def _all_needed(columns: tuple[str, ...]) -> set[str]:
+    found: set[str] = set()
+    waiting = list(columns)
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found.add(name)
+            waiting += _NEEDS.get(name, ())
+    return found

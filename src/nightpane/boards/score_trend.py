@@ -10,7 +10,9 @@ __all__ = ["SCORE_TREND"]
 
 
 def _hogql(scope: Scope) -> str:
-    rounds = per_round(scope, ("metric", "direction", "score")).replace("\n", "\n        ")
+    rounds = per_round(scope, ("metric", "direction", "score", "goodness")).replace(
+        "\n", "\n        "
+    )
     return f"""select
     day,
     project,
@@ -35,7 +37,7 @@ from (
             project,
             metric,
             direction,
-            if(direction = 'min', min(score), max(score)) as best,
+            argMax(score, goodness) as best,
             count(score) as scored_rounds,
             count() as all_rounds
         from {rounds}
@@ -44,7 +46,7 @@ from (
 )
 where best is not null
 order by day, series
-limit 10000"""  # noqa: S608 (names and literals only: see boards.scope)
+limit 10000"""  # noqa: S608 (fixed texts only: values are placeholders)
 
 
 SCORE_TREND = Board(
@@ -56,7 +58,7 @@ SCORE_TREND = Board(
         "are different lines."
     ),
     display="ActionsLineGraph",
-    hogql=_hogql,
+    query=_hogql,
     x="day",
     y=("best",),
     series="series",

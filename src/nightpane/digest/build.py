@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from typing import Any
 
-from nightpane.boards import STAGES, Scope
+from nightpane.boards import STAGES, HogQL, Scope
 from nightpane.digest import queries
 from nightpane.digest.model import (
     Cost,
@@ -48,16 +48,16 @@ def build(
     now = now or datetime.now(UTC)
     scope = Scope(project=project, client=client)
     asked = {"latest": queries.latest(scope, now)}
-    newest = moment_of(query.hogql(asked["latest"]).rows[0][0])
+    newest = moment_of(_ask(query, asked["latest"])[0]["newest"])
     chosen = night_of(night or newest or now, tz)
     if newest is None:
         return _nothing(chosen, now, asked)
     asked["loops"] = queries.loops(scope, chosen)
     asked["words"] = queries.words(scope, chosen)
     asked["series"] = queries.series(scope, chosen)
-    nights = query.hogql(asked["loops"]).dicts()
-    words = query.hogql(asked["words"]).dicts()
-    rounds = [_round(row) for row in reversed(query.hogql(asked["series"]).dicts())]
+    nights = _ask(query, asked["loops"])
+    words = _ask(query, asked["words"])
+    rounds = [_round(row) for row in reversed(_ask(query, asked["series"]))]
     return Morning(
         night=chosen,
         now=now,
@@ -65,8 +65,12 @@ def build(
         loops=_loops(chosen, nights, words, rounds),
         quiet=_quiet(nights),
         rounds=tuple(entry for entry in rounds if entry.started_at >= chosen.start),
-        queries=asked,
+        queries={name: question.text for name, question in asked.items()},
     )
+
+
+def _ask(query: Query, question: HogQL) -> list[dict[str, Any]]:
+    return query.hogql(question.query, question.values).dicts()
 
 
 def moment_of(value: Any) -> datetime | None:
@@ -78,8 +82,11 @@ def moment_of(value: Any) -> datetime | None:
     return at if at.timestamp() > 0 else None
 
 
-def _nothing(night: Night, now: datetime, asked: Mapping[str, str]) -> Morning:
-    return Morning(night=night, now=now, newest=None, loops=(), quiet=(), rounds=(), queries=asked)
+def _nothing(night: Night, now: datetime, asked: Mapping[str, HogQL]) -> Morning:
+    queries = {name: question.text for name, question in asked.items()}
+    return Morning(
+        night=night, now=now, newest=None, loops=(), quiet=(), rounds=(), queries=queries
+    )
 
 
 def _round(row: _Row) -> Round:

@@ -81,7 +81,7 @@ async def definitions(request: Request) -> Response:
         found = {
             "boards": [_entry(board, wide) for board in BOARDS.values()],
             "lists": [_entry(board, lists[name]) for name, board in LISTS.items()],
-            "changes": CHANGES,
+            "changes": {"query": CHANGES, "values": {}},
         }
     except ConfigError as error:
         return _refused(error)
@@ -114,12 +114,15 @@ def _of_rounds(given: QueryParams, wide: Scope, night: Night) -> Scope:
 
 
 def _entry(board: Board, scope: Scope) -> dict[str, Any]:
+    question = board.hogql(scope)
     return {
         "name": board.name,
         "question": board.question,
         "description": board.description,
         "display": board.display,
-        "query": board.hogql(scope),
+        "query": question.query,
+        "values": question.values,
+        "text": question.text,
     }
 
 

@@ -24,12 +24,12 @@ export const digest = (parameters) => ask(`/pane/digest?${new URLSearchParams(pa
 /** Return the definitions of boards and lists for a scope. */
 export const boards = (parameters) => ask(`/pane/boards?${new URLSearchParams(parameters)}`);
 
-/** Return the rows of a HogQL query, as objects by column name. */
-export async function hogql(query) {
+/** Return the rows of a question (`query` and its `values`), as objects by column name. */
+export async function hogql({ query, values }) {
   const body = await ask("/api/projects/@current/query/", {
     method: "POST",
     headers: { "Content-Type": "application/json" },
-    body: JSON.stringify({ query: { kind: "HogQLQuery", query } }),
+    body: JSON.stringify({ query: { kind: "HogQLQuery", query, values } }),
   });
   return body.results.map((row) =>
     Object.fromEntries(body.columns.map((column, i) => [column, row[i]])));

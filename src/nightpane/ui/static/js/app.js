@@ -45,7 +45,7 @@ async function load() {
     drawTop();
     const definitions = await api.boards(parameters({ night: digest.night.date }));
     const all = [...definitions.boards, ...definitions.lists];
-    const rows = await Promise.all(all.map((board) => api.hogql(board.query)));
+    const rows = await Promise.all(all.map((board) => api.hogql(board)));
     if (turn !== loading) return;
     view.definitions = definitions;
     view.rows = Object.fromEntries(all.map((board, i) => [board.name, rows[i]]));

@@ -8,15 +8,15 @@ const WORDS = { plateau: "on a plateau", unclear: "unclear" };
 /** Draw the night; `go(date)` moves to another one (null: the latest). */
 export function drawNight(section, digest, go) {
   const several = digest.loops.length > 1;
-  section.replaceChildren(
+  section.replaceChildren(...[
     bar(digest, go),
     h("h1", { id: "headline", class: "headline" }, digest.headline),
     digest.loops.length ? figures(digest) : null,
     digest.loops.length ? h("div", { class: "loops" },
       digest.loops.flatMap((loop) => loop.scores.map((line) => card(loop, line, several))),
       digest.quiet.map(quiet)) : empty(digest),
-    h("div", { class: "more" }, queries(digest)));
-  section.normalize();
+    h("div", { class: "more" }, queries(digest)),
+  ].filter(Boolean));
 }
 
 function bar(digest, go) {

@@ -70,7 +70,7 @@ export function drawBoard(container, board, rows) {
   const { more, draw, about } = drawers[board.name](rows, chart);
   panel(section, {
     title: board.name, question: board.question, about: rows.length ? about : null,
-    body: rows.length ? chart : nothing(), more: [...(rows.length ? more : []), query(board.query)],
+    body: rows.length ? chart : nothing(), more: [...(rows.length ? more : []), query(board.text)],
   });
   if (rows.length) draw();
 }
@@ -129,7 +129,7 @@ export function drawRuns(section, board, rows, chosen, choose) {
     body: rows.length ? h("div", { class: "scroll capped", tabindex: "0", role: "region", "aria-label": "Runs" },
       table(columns, rows, { current: (row) => row.run === chosen })) : nothing(),
     about: rows.length === 100 ? "The latest 100 runs." : null,
-    more: [query(board.query)],
+    more: [query(board.text)],
   });
 }
 
@@ -163,7 +163,7 @@ export function drawRounds(section, board, rows, { run, shown, showMore, clear }
         `Show ${Math.min(PAGE * 10, rows.length - shown)} more of ${f.count(rows.length)}`)) : null,
     ],
     about: rows.length === 1000 && shown >= 1000 ? "The latest 1,000 rounds." : null,
-    more: [query(board.query)],
+    more: [query(board.text)],
   });
 }
 
