@@ -5,6 +5,7 @@ The rules are those of PostHog's capture service, v0; capture v1 shares the part
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -31,6 +32,7 @@ __all__ = [
 
 MAX_NAME_CHARS = 200
 MAX_DISTINCT_ID_CHARS = 200
+_CANONICAL = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _PERSON_KEYS = ("$set", "$set_once", "$unset")
 _ILLEGAL = frozenset(
     {
@@ -153,6 +155,8 @@ def canonical_uuid(value: object) -> str | None:
     """Return a uuid in its canonical spelling, None when it is none."""
     if not isinstance(value, str):
         return None
+    if _CANONICAL.fullmatch(value):
+        return value
     try:
         return str(UUID(value))
     except ValueError:

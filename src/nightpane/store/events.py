@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
+from math import isfinite
 from typing import Any
 
 import orjson
@@ -60,26 +61,25 @@ def person_uuid(distinct_id: str) -> str:
 def to_row(event: StoredEvent, person_id: str) -> Row:
     """Return the row of an event."""
     properties = event.properties
-    cold: dict[str, str] = {}
+    cold: dict[str, Any] = {}
     row: dict[str, Any] = {
         "uuid": event.uuid,
         "event": event.event,
         "timestamp": _time(event.timestamp),
-        "created_at": _time(event.created_at),
+        "created_at": _arrival(event.created_at),
         "distinct_id": event.distinct_id,
         "person_id": person_id,
         "properties": dumps(properties),
         "props": cold,
     }
     for name, value in properties.items():
-        if value is None:
-            continue
         hot = _HOT.get(name)
         if hot is not None:
-            row[hot[0]] = hot[1](value)
-        elif name not in HEAVY:
-            text = value if type(value) is str else dumps(value)
-            if text != "null" or type(value) is str:  # a float that is no number is null in JSON
+            row[hot[0]] = None if value is None else hot[1](value)
+        elif value is not None and name not in HEAVY:
+            # A float that is no number is null in JSON, and so no value here either.
+            text = value if type(value) is str else _raw(value)
+            if text != "null" or type(value) is str:
                 cold[escape_key(name)] = text
     return Row(bytes.fromhex(event.uuid.replace("-", "")), orjson.dumps(row))
 
@@ -91,10 +91,24 @@ def _time(moment: datetime) -> str:
     return moment.replace(tzinfo=None).isoformat(" ", "microseconds")
 
 
+_arrival = lru_cache(maxsize=16)(_time)  # one time of arrival serves a whole batch
+
+
+def _raw(value: Any) -> str:
+    """Return a value's JSON text as it stands in ``properties``."""
+    if value is True:
+        return "true"
+    if value is False:
+        return "false"
+    return str(value) if type(value) is int else dumps(value)
+
+
 def _number(value: Any) -> float | None:
+    if type(value) is float:
+        return value if isfinite(value) else None
     if isinstance(value, bool):
         return None
-    if isinstance(value, int | float) or (isinstance(value, str) and _NUMBER.fullmatch(value)):
+    if isinstance(value, int) or (isinstance(value, str) and _NUMBER.fullmatch(value)):
         try:
             return float(value)
         except OverflowError:

@@ -18,8 +18,6 @@ __all__ = ["dumps", "loads"]
 # Digits become '0', all else a space: a run of digits is then found by a plain search.
 _DIGITS = bytes(0x30 if 0x30 <= char <= 0x39 else 0x20 for char in range(256))
 _LONG = 19  # shortest integer that may not fit 64 bits
-_STEP = 4  # a run of 19 digits covers four samples taken every 4 bytes, wherever it begins
-_SAMPLES = b"0" * (_LONG // _STEP)
 _RUN = b"0" * _LONG
 
 
@@ -50,12 +48,10 @@ def dumps(value: Any) -> str:
 
 def _may_hold_long_integer(raw: bytes) -> bool:
     """Tell whether 19 digits follow each other, other than behind a decimal point."""
-    if _SAMPLES not in raw[::_STEP].translate(_DIGITS):
-        return False
     mask = raw.translate(_DIGITS)
     start = mask.find(_RUN)
     while start >= 0:
-        if start == 0 or raw[start - 1 : start] != b".":
+        if raw[start - 1 : start] != b".":
             return True
         end = mask.find(b" ", start)
         start = mask.find(_RUN, end) if end >= 0 else -1

@@ -97,8 +97,8 @@ def escape_key(name: str) -> str:
     return name.replace("%", "%25").replace(".", "%2E") or "%"
 
 
-# Small inserts stay one file a part, so an fsync costs little; both settings together make a part
-# and its name durable before the INSERT returns.
+# Parts below 64 MB keep their columns in one file, so that an fsync and a merge cost little. Both
+# fsync settings together make a part and its name durable before the INSERT returns.
 _DURABLE = "fsync_after_insert = 1, fsync_part_directory = 1"
 
 _MAT = ",\n".join(f"  `{hot_column(name)}` {kind} CODEC(ZSTD(1))" for name, kind in HOT.items())
@@ -119,7 +119,8 @@ CREATE TABLE IF NOT EXISTS {DATABASE}.events (
   INDEX by_trace `mat_$ai_trace_id` TYPE bloom_filter(0.01) GRANULARITY 4,
   INDEX by_session `mat_$session_id` TYPE bloom_filter(0.01) GRANULARITY 4
 ) ENGINE = MergeTree ORDER BY (event, timestamp)
-SETTINGS index_granularity = 1024, {_DURABLE}
+SETTINGS index_granularity = 1024, min_bytes_for_wide_part = 67108864, auto_statistics_types = '',
+  {_DURABLE}
 """
 
 _PERSONS = f"""
