@@ -6,14 +6,13 @@ however its parameters change.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
 from nightpane.errors import HogQLError
-from nightpane.hogql._shim import load_parser
+from nightpane.hogql.grammar import parse as ask_grammar
 from nightpane.hogql.nodes import Node, Query, SelectQuery, SelectSetQuery, build, children
 
 __all__ = ["MAX_QUERY_CHARS", "parse_expression", "parse_query", "position"]
@@ -116,7 +115,7 @@ def _parse(text: str, how: str) -> Any:
             code="hogql_syntax_error",
         ) from error
     try:
-        tree = json.loads(getattr(load_parser(), how)(text))
+        tree = ask_grammar(how, text)
         if isinstance(tree, dict) and tree.get("error"):
             raise _refusal(tree, text)
         return build(tree)

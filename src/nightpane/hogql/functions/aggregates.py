@@ -20,7 +20,7 @@ argMin argMax argAndMin>argAndMin argAndMax>argAndMax 2 same
 avgWeighted 2 float
 median medianExact medianDeterministic>medianDeterministic 1-2 float
 medianTiming medianTDigest medianBFloat16 1 float
-quantile quantileExact quantileExactLow quantileExactHigh quantileTiming quantileTDigest 1;0-1 float
+quantile quantileExact quantileExactLow quantileExactHigh quantileTiming quantileTDigest 1;1 float
 quantileBFloat16 quantileExactExclusive quantileExactInclusive 1;1 float
 quantileInterpolatedWeighted 2;1 float
 quantileDeterministic quantileExactWeighted quantileTDigestWeighted 2;1 float

@@ -1,0 +1,121 @@
+"""Asking the grammar's process for a tree: in a limited time, a new process when it fails."""
+
+from __future__ import annotations
+
+import atexit
+import json
+import os
+import select
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from nightpane.errors import HogQLError, MissingExtraError
+
+__all__ = ["parse", "warm_up"]
+
+_SCRIPT = Path(__file__).with_name("_grammar.py")
+_LIMIT_S = 5.0
+_WAIT_S = 20.0
+_CHUNK = 1 << 20
+_HARD = "split it with WITH, or pass long lists through values"
+
+
+class _Grammar:
+    """The process: one question at a time."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        with self._lock:
+            self._running()
+
+    def ask(self, how: str, text: str) -> bytes:
+        """Return the answer's JSON. Raises HogQLError when it takes too long or cannot be had."""
+        if not self._lock.acquire(timeout=_WAIT_S):
+            raise HogQLError("other queries are still being read: try again")
+        try:
+            process = self._running()
+            assert process.stdin is not None  # noqa: S101 (told to the type checker)
+            try:
+                process.stdin.write(json.dumps([how, text]).encode("utf-8") + b"\n")
+                process.stdin.flush()
+            except OSError as error:
+                self._end()
+                raise HogQLError(f"the query could not be read: {_HARD}") from error
+            return self._answer(process)
+        finally:
+            self._lock.release()
+
+    def close(self) -> None:
+        with self._lock:
+            self._end()
+
+    def _running(self) -> subprocess.Popen[bytes]:
+        process = self._process
+        if process is None or process.poll() is not None:
+            self._end()
+            # -P: the script's folder holds modules with names of the standard library's.
+            process = self._process = subprocess.Popen(
+                [sys.executable, "-P", str(_SCRIPT)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+            )
+        return process
+
+    def _answer(self, process: subprocess.Popen[bytes]) -> bytes:
+        assert process.stdout is not None  # noqa: S101 (told to the type checker)
+        pipe = process.stdout.fileno()
+        deadline = time.monotonic() + _LIMIT_S
+        parts: list[bytes] = []
+        while True:
+            left = deadline - time.monotonic()
+            if left <= 0 or not select.select([pipe], [], [], left)[0]:
+                self._end()
+                raise HogQLError(f"the query is too complex to be read in {_LIMIT_S:g} s: {_HARD}")
+            part = os.read(pipe, _CHUNK)
+            if not part:
+                self._end()
+                raise HogQLError(f"the query is nested too deeply: {_HARD}")
+            parts.append(part)
+            if part.endswith(b"\n"):
+                return b"".join(parts)
+
+    def _end(self) -> None:
+        process, self._process = self._process, None
+        if process is not None:
+            process.kill()
+            for pipe in (process.stdin, process.stdout):
+                if pipe is not None:
+                    try:
+                        pipe.close()
+                    except OSError:
+                        continue  # what was left to write has no reader any more
+            process.wait()
+
+
+_grammar = _Grammar()
+atexit.register(_grammar.close)
+
+
+def parse(how: str, text: str) -> Any:
+    """Return the grammar's tree for a text; ``how`` names a function of the parser.
+
+    Raises HogQLError when the text is too complex to be read in five seconds, and MissingExtraError
+    when the parser is not installed.
+    """
+    tree = json.loads(_grammar.ask(how, text))
+    if isinstance(tree, dict) and tree.get("missing"):
+        raise MissingExtraError("server")
+    return tree
+
+
+def warm_up() -> None:
+    """Start the grammar's process, so that the first query need not wait for it."""
+    _grammar.start()
