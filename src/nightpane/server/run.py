@@ -16,6 +16,7 @@ from pathlib import Path
 
 import uvicorn
 
+from nightpane import hogql
 from nightpane.errors import ConfigError
 from nightpane.server.app import create_app
 from nightpane.server.keys import Keys, load_or_create
@@ -43,6 +44,7 @@ def serve(
     be listened on, StoreError when the store cannot be opened.
     """
     with Store.open(data_dir) as store, _listen(host, port) as listener:
+        hogql.warm_up()
         keys = load_or_create(store.data_dir)
         address = _address(host, listener)
         store.announce(address)
