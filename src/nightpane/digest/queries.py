@@ -40,8 +40,10 @@ def loops(scope: Scope, night: Night) -> HogQL:
     reached = ",\n        ".join(
         f"has(reached, '{event}') as did_{stage}" for event, stage in STAGES
     )
-    columns = ("kept", "reverted", "metric", "direction", "score", "goodness")
-    columns += ("cost_usd", "cost_known")
+    columns = (
+        *("kept", "reverted", "metric", "direction", "score", "goodness"),
+        *("cost_usd", "cost_known"),
+    )
     rounds = per_round(wide, columns)
     query = f"""select
     project,
