@@ -22,14 +22,15 @@ import threading
 import time
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import ClassVar
 
 CALLS = 5_000
 BLOCK = 50
 TIGHT = 20_000
 KILLED = 1_000
 PROPERTIES = {
-    **{f"text_{number}": "a sentence of sixty characters for the size of the event here" for number in range(27)},
-    **{f"number_{number}": number * 1.25 for number in range(10)},
+    **{f"text_{at}": "some sixty characters of text, for the size of an event" for at in range(27)},
+    **{f"number_{at}": at * 1.25 for at in range(10)},
     "score": 0.75,
     "metric": "val_loss",
 }  # fmt: skip
@@ -40,7 +41,7 @@ class Taker(BaseHTTPRequestHandler):
     """Takes every batch and remembers the events' uuids."""
 
     protocol_version = "HTTP/1.1"
-    uuids: set[str] = set()
+    uuids: ClassVar[set[str]] = set()
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))

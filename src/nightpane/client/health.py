@@ -49,7 +49,8 @@ class Counters:
 
     def __init__(self) -> None:
         self._counts: Counter[str] = Counter()
-        self._lock = threading.Lock()
+        # Re-entrant: a signal handler may track() while its thread counts.
+        self._lock = threading.RLock()
         self.last_error: str | None = None
 
     def add(self, name: str, count: int = 1) -> None:
@@ -68,7 +69,7 @@ class Counters:
 
     def after_fork(self) -> None:
         """Begin at zero in a child."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._counts = Counter()
         self.last_error = None
 

@@ -220,18 +220,7 @@ class Pane:
 
     def health(self) -> Health:
         """Return what this process has done so far, in counts."""
-        counters, active = self._counters, self._writer.active
-        pending = 0
-        for name in self._folder.names("seg"):
-            own = active is not None and name.stem == active.stem
-            offset = self._sender.acked_offset(name.stem) if own else 0
-            offset = offset or self._folder.read_ack(name.stem).offset
-            if not own or offset < name.size_bytes:
-                pending += max(0, name.size_bytes - offset)
-        if active is not None and not self._writer.undelivered(
-            self._sender.acked_offset(active.stem)
-        ):
-            pending = max(0, pending - active.start)
+        counters = self._counters
         return Health(
             written=counters["written"],
             delivered=counters["delivered"],
@@ -243,11 +232,20 @@ class Pane:
             redacted=counters["redacted"],
             redaction_failures=counters["redaction_failures"],
             dropped_by_redactor=counters["dropped_by_redactor"],
-            pending_bytes=pending,
+            pending_bytes=self._pending_bytes(),
             retries=counters["retries"],
             last_error=counters.last_error,
             spool_dir=self._folder.path,
         )
+
+    def _pending_bytes(self) -> int:
+        active, pending = self._writer.active, 0
+        for name in self._folder.names("seg"):
+            if active is not None and name.stem == active.stem:
+                pending += active.end - max(active.start, self._sender.acked_offset(name.stem))
+            else:
+                pending += max(0, name.size_bytes - self._folder.read_ack(name.stem).offset)
+        return pending
 
     def __enter__(self) -> Pane:
         return self

@@ -80,13 +80,13 @@ class Pipeline:
 
     def _keep(self, message: dict[str, Any], handover: Handover | None) -> bool:
         notes = handover.notes if handover is not None else []
-        event = self._name(message.get("event"), notes)
-        redacted = self._redact(event, message, handover, notes)
-        if redacted is None:
+        message["event"] = self._name(message.get("event"), notes)
+        properties = self._redact(message, handover, notes)
+        if properties is None:
             self._counters.add("dropped_by_redactor")
             return False
-        stamped = self._stamp(event, message, redacted, handover)
-        self._validate(event, stamped, notes)
+        self._stamp(message, properties, handover)
+        self._validate(message["event"], message["properties"], notes)
         self._write(message)
         self._counters.add("written")
         return True
@@ -99,40 +99,69 @@ class Pipeline:
         return name or "(unnamed)"
 
     def _redact(
-        self, event: str, message: dict[str, Any], handover: Handover | None, notes: list[str]
+        self, message: dict[str, Any], handover: Handover | None, notes: list[str]
     ) -> dict[str, Any] | None:
-        """Return the event's properties, plain and without secrets; None to drop the event."""
+        """Return the event's properties, plain and without secrets; None to drop the event.
+
+        Everything else that the caller gave is freed of secrets in place.
+        """
         try:
             plain = Plain(self._mask, notes)
             properties = plain.mapping(message.get("properties") or {})
             for key in message.keys() - _STANDARD_KEYS:
                 message[key] = plain.value(message[key], key)
             for redactor in self._redactors:
-                changed = redactor({**message, "event": event, "properties": properties})
+                changed = redactor({**message, "properties": properties})
                 if changed is None:
                     return None
                 properties = plain.mapping(changed["properties"])
-            plain.texts.append(event)
-            if handover is not None:
-                plain.texts += [text for text in (handover.agent, handover.round_id) if text]
-            if may_hold_secret("\n".join(plain.texts)):
-                properties = self._mask_values(message, properties)
+            return self._mask_values(message, properties, handover, plain)
         except Exception as error:  # noqa: BLE001 (a redactor is the user's code)
             self._counters.add("redaction_failures")
             what = f"{type(error).__name__} while redacting: the event's properties were left out"
-            self._voice.say("redaction", f"event {event!r}: {what}")
+            self._voice.say("redaction", f"{what}; the callables given as redact= must not raise")
             for key in message.keys() - _STANDARD_KEYS:
                 del message[key]
+            self._mask_rest(message, handover, notes, [])
             return {"$nightpane_redaction_failed": what}
-        return properties
 
-    def _stamp(
+    def _mask_values(
         self,
-        event: str,
         message: dict[str, Any],
         properties: dict[str, Any],
         handover: Handover | None,
+        plain: Plain,
     ) -> dict[str, Any]:
+        texts = [*plain.texts, *plain.notes, message["event"], str(message["distinct_id"])]
+        if handover is not None:
+            texts += [text for text in (handover.agent, handover.round_id) if text]
+        if not may_hold_secret("\n".join(texts)):
+            return properties
+        found: list[str] = []
+        masked: dict[str, Any] = mask_values(properties, found)
+        self._mask_rest(message, handover, plain.notes, found)
+        if found:
+            self._counters.add("redacted")
+        return masked
+
+    def _mask_rest(
+        self,
+        message: dict[str, Any],
+        handover: Handover | None,
+        notes: list[str],
+        found: list[str],
+    ) -> None:
+        for key in message.keys() - {"properties"}:
+            message[key] = mask_values(message[key], found)
+        notes[:] = mask_values(notes, found)
+        if handover is not None:
+            handover.agent = mask_values(handover.agent, found)
+            handover.round_id = mask_values(handover.round_id, found)
+
+    def _stamp(
+        self, message: dict[str, Any], properties: dict[str, Any], handover: Handover | None
+    ) -> None:
+        event = message["event"]
         if handover is not None:
             agent, round_id, ts = handover.agent, handover.round_id, handover.ts
             place, anonymous = handover.place, True
@@ -149,8 +178,7 @@ class Pipeline:
         if anonymous:
             stamped.pop("$process_person_profile", None)
             message["distinct_id"] = self._envelope.distinct_id(stamped)
-        message["event"], message["properties"] = event, stamped
-        return stamped
+        message["properties"] = stamped
 
     def _validate(self, event: str, properties: dict[str, Any], notes: list[str]) -> None:
         problems = notes + catalog.problems(event, properties)
@@ -190,15 +218,6 @@ class Pipeline:
         if len(self._known) < _MAX_KNOWN:
             self._known[event] = names
         return names
-
-    def _mask_values(self, message: dict[str, Any], properties: dict[str, Any]) -> dict[str, Any]:
-        found: list[str] = []
-        masked: dict[str, Any] = mask_values(properties, found)
-        for key in message.keys() - {"properties"}:
-            message[key] = mask_values(message[key], found)
-        if found:
-            self._counters.add("redacted")
-        return masked
 
     def _write(self, message: dict[str, Any]) -> None:
         payload = encoding.encode(message)

@@ -26,7 +26,7 @@ from nightpane.catalog import (
 )
 from nightpane.client import sigterm
 from nightpane.client.envelope import DEFAULT_AGENT, Place, round_properties
-from nightpane.client.scopes import Scope, failure, surrounding
+from nightpane.client.scopes import Scope, failure
 from nightpane.errors import NightpaneError
 from nightpane.ids import new_ulid
 
@@ -71,7 +71,7 @@ class Run(Scope):
         self._lock = threading.RLock()
         self._reason: str | None = None
         self._closed = False
-        super().__init__(pane, surrounding(), Place({"run_id": self.run_id}, self.agent))
+        super().__init__(pane, Place({"run_id": self.run_id}, self.agent))
 
     def round(
         self,
@@ -179,6 +179,8 @@ class Run(Scope):
         with self._lock:
             self._open[round_.round_id] = round_
             self._last_round = round_.place
+            if self.best_score is None:
+                self.best_score = number(round_.baseline_score)
             self._n_rounds += 1
             return self._n_rounds - 1
 
@@ -226,7 +228,7 @@ class Round(Scope):
         self._extra = extra
         self._cost_usd: float | None = None
         properties = {"run_id": run.run_id, **round_properties(self.round_id)}
-        super().__init__(run._pane, run, Place(properties, agent))
+        super().__init__(run._pane, Place(properties, agent))
 
     def generated(
         self,

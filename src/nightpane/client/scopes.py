@@ -32,9 +32,9 @@ class Scope:
     _pane: Pane
     place: Place
 
-    def __init__(self, pane: Pane, outer: Scope | None, place: Place) -> None:
+    def __init__(self, pane: Pane, place: Place) -> None:
         self._pane = pane
-        self._outer = outer
+        self._outer: Scope | None = None
         self.place = place
         self._token: Token[Scope | None] | None = None
         self._pid = os.getpid()
@@ -52,6 +52,7 @@ class Scope:
         return bound
 
     def __enter__(self: _S) -> _S:
+        self._outer = _current.get()
         self._token = _current.set(self)
         self._begin()
         return self
@@ -109,11 +110,6 @@ def current_place(pane: Pane) -> Place | None:
     """Return what an event of this pane inherits here."""
     scope = current_scope(pane)
     return None if scope is None else scope.place
-
-
-def surrounding() -> Scope | None:
-    """Return the innermost scope of any pane."""
-    return _current.get()
 
 
 def failure(error: BaseException) -> tuple[str, str]:

@@ -117,9 +117,14 @@ class Sender:
 
     def hurry(self) -> None:
         """Let the next step try again at once where only our own back-off says to wait."""
-        for line in self._lines.values():
+        for line in list(self._lines.values()):
             if not line.patient:
                 line.not_before = 0.0
+
+    def is_held_up(self) -> bool:
+        """Tell whether the last attempt somewhere failed and its wait is not over."""
+        now = self._monotonic()
+        return any(line.not_before > now for line in list(self._lines.values()))
 
     def acked_offset(self, stem: str) -> int:
         """Return how far an own segment is settled, in bytes."""

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["unwatch", "watch"]
 
+_LIMIT_S = 5.0
 _runs: list[Run] = []
 
 
@@ -47,11 +48,18 @@ def unwatch(run: Run) -> None:
 
 def _on_sigterm(number: int, _frame: FrameType | None) -> None:
     signal.signal(number, signal.SIG_DFL)
+    # On a thread, with a limit: the interrupted code may hold a lock that closing needs.
+    closing = threading.Thread(target=_close_all, name="nightpane-sigterm", daemon=True)
     try:
-        for run in reversed(_runs):
-            if run._pid == os.getpid():
-                run.interrupt("SIGTERM")
-                run._pane.close()
+        closing.start()
+        closing.join(_LIMIT_S)
     finally:
         # The parent process sees what it would have seen without us: ended by the signal.
         os.kill(os.getpid(), number)
+
+
+def _close_all() -> None:
+    for run in reversed(_runs):
+        if run._pid == os.getpid():
+            run.interrupt("SIGTERM")
+            run._pane.close()

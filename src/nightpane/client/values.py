@@ -20,7 +20,7 @@ from nightpane.client.redact import KEEP, KeyMask
 __all__ = ["Plain", "without_surrogates"]
 
 _MAX_DEPTH = 48
-_MAX_NODES = 200_000
+_MAX_NODES = 100_000
 _MAX_ARRAY = 10_000
 _SECRET_CHARS = 10
 _SIMPLE = frozenset({str, int, float, bool, type(None)})
@@ -196,7 +196,7 @@ def without_surrogates(value: Any) -> Any:
     """Return a plain value whose texts can be encoded: a lone surrogate becomes U+FFFD."""
     if type(value) is str:
         return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    if type(value) is dict:
+    if isinstance(value, dict):
         return {without_surrogates(key): without_surrogates(item) for key, item in value.items()}
     if type(value) is list:
         return [without_surrogates(item) for item in value]

@@ -21,7 +21,7 @@ __all__ = ["Worker"]
 _SYNC_S = 0.25
 _LINGER_S = 0.2
 _IDLE_S = 5.0
-_JOIN_S = 1.0
+_JOIN_S = 0.5
 
 
 class Worker:
@@ -35,6 +35,7 @@ class Worker:
         self._transport = transport
         self._voice = voice
         self._start_lock = threading.Lock()
+        self._step_lock = threading.RLock()
         self._threads: list[threading.Thread] = []
         self._reset()
 
@@ -42,9 +43,8 @@ class Worker:
         self._dirty = threading.Event()
         self._wake = threading.Event()
         self._ended = threading.Event()
-        self._urgent = False
+        self._urgent = threading.Event()
         self._stepped = threading.Condition()
-        self._step_lock = threading.Lock()
 
     def notify(self) -> None:
         """Tell that something was written. Never waits."""
@@ -54,8 +54,11 @@ class Worker:
             self._dirty.set()
             self._wake.set()
 
-    def flush(self, timeout_s: float) -> bool:
-        """Wait until everything written here is delivered; False when the time is over."""
+    def flush(self, timeout_s: float, *, insist: bool = True) -> bool:
+        """Wait until everything written here is delivered; False when the time is over.
+
+        Without ``insist``, an attempt that fails ends the wait.
+        """
         deadline = time.monotonic() + timeout_s
         self._sync()
         if not self._is_pending():
@@ -63,7 +66,7 @@ class Worker:
         if not self._threads and not self._start():
             return self._flush_here(deadline)
         self._sender.hurry()
-        self._urgent = True
+        self._urgent.set()
         self._wake.set()
         try:
             with self._stepped:
@@ -71,9 +74,11 @@ class Worker:
                     left = deadline - time.monotonic()
                     if left <= 0 or not self._threads:
                         return False
+                    if not insist and self._sender.is_held_up():
+                        return False
                     self._stepped.wait(min(left, 0.5))
         finally:
-            self._urgent = False
+            self._urgent.clear()
         return True
 
     def end(self, timeout_s: float) -> bool:
@@ -81,11 +86,10 @@ class Worker:
 
         Returns whether everything is delivered; the rest stays on disk for the next process.
         """
-        delivered = self.flush(timeout_s) if timeout_s > 0 else not self._is_pending()
+        delivered = self.flush(timeout_s, insist=False)
         threads, self._threads = self._threads, []
-        self._ended.set()
-        self._wake.set()
-        self._dirty.set()
+        for event in (self._ended, self._urgent, self._wake, self._dirty):
+            event.set()
         for thread in threads:
             if thread is not threading.current_thread():
                 thread.join(_JOIN_S)
@@ -96,7 +100,8 @@ class Worker:
             self._voice.say("sync", str(error))
         if not any(thread.is_alive() for thread in threads):
             # One step without a request, so that delivered segments are marked as such.
-            self._sender.step(lambda: False)
+            with self._step_lock:
+                self._sender.step(lambda: False)
             if isinstance(self._transport, HttpTransport):
                 self._transport.close()
         return delivered
@@ -104,7 +109,7 @@ class Worker:
     def after_fork(self) -> None:
         """Begin anew in a child, where no thread came along."""
         self._threads = []
-        self._start_lock = threading.Lock()
+        self._start_lock, self._step_lock = threading.Lock(), threading.RLock()
         self._reset()
 
     def _start(self) -> bool:
@@ -150,12 +155,13 @@ class Worker:
         self, dirty: threading.Event, wake: threading.Event, ended: threading.Event
     ) -> None:
         due: float | None = 0.0
+        urgent = self._urgent
         while not ended.is_set():
             wake.wait(_IDLE_S if due is None else min(due, _IDLE_S))
             wake.clear()
-            if not self._urgent and dirty.is_set():
+            if dirty.is_set():
                 # Events come in company: one request for all of them.
-                ended.wait(_LINGER_S)
+                urgent.wait(_LINGER_S)
             due = self._step(ended)
 
     def _step(self, ended: threading.Event) -> float | None:
@@ -168,8 +174,9 @@ class Worker:
     def _flush_here(self, deadline: float) -> bool:
         while self._is_pending() and time.monotonic() < deadline:
             self._sender.hurry()
-            if self._sender.step(lambda: time.monotonic() < deadline) is not None:
-                break
+            with self._step_lock:
+                if self._sender.step(lambda: time.monotonic() < deadline) is not None:
+                    break
         return not self._is_pending()
 
     def _sync(self) -> None:

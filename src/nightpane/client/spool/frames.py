@@ -5,7 +5,7 @@ damage the next mark is surely a frame's: one flipped byte costs one frame.
 
     3 bytes   mark FE 4E 50, then 1 byte kind: H header, E event
     4 bytes   length of the payload, little endian
-    4 bytes   CRC-32 of the payload, seeded with the length
+    4 bytes   CRC-32 of the payload, seeded with kind and length
 """
 
 from __future__ import annotations
@@ -19,13 +19,12 @@ __all__ = ["EVENT", "HEADER", "MAX_PAYLOAD_BYTES", "Frame", "Gap", "encode", "sc
 
 HEADER = b"H"
 EVENT = b"E"
-MAX_PAYLOAD_BYTES = 16 * 1024 * 1024
+MAX_PAYLOAD_BYTES = 16 * 1024 * 1024 - 1
 OVERHEAD_BYTES = 12
 
 _MARK = b"\xfeNP"
-_EVENT_MARK = _MARK + EVENT
 _PREFIX = struct.Struct("<4sII")
-_KINDS = (_MARK + HEADER, _EVENT_MARK)
+_KINDS = (_MARK + HEADER, _MARK + EVENT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +49,11 @@ class Gap:
 def encode(payload: bytes, kind: bytes = EVENT) -> bytes:
     """Return the frame that holds ``payload``."""
     size = len(payload)
-    mark = _EVENT_MARK if kind is EVENT else _MARK + kind
-    return _PREFIX.pack(mark, size, zlib.crc32(payload, size)) + payload
+    return _PREFIX.pack(_MARK + kind, size, _checksum(kind, payload)) + payload
+
+
+def _checksum(kind: bytes, payload: bytes) -> int:
+    return zlib.crc32(payload, kind[0] << 24 | len(payload))
 
 
 def scan(data: bytes, *, last: bool = True) -> Iterator[Frame | Gap]:
@@ -83,7 +85,7 @@ def _frame_at(data: bytes, position: int) -> Frame | None:
     if mark not in _KINDS or size > MAX_PAYLOAD_BYTES or end > len(data):
         return None
     payload = data[position + OVERHEAD_BYTES : end]
-    if zlib.crc32(payload, size) != checksum:
+    if _checksum(mark[3:], payload) != checksum:
         return None
     return Frame(position, mark[3:], payload, end)
 

@@ -60,7 +60,7 @@ class SpoolWriter:
         # Re-entrant: a signal handler or a finaliser may track() while this thread writes.
         self._lock = threading.RLock()
         self._active: Active | None = None
-        self._sync_lock = threading.Lock()
+        self._sync_lock = threading.RLock()
         self._sealed: dict[str, int] = {}
         self._written: set[str] = set()
         self._leased: str | None = None
@@ -117,8 +117,9 @@ class SpoolWriter:
                 sealed = dict(self._sealed)
             try:
                 for stem, fd in sealed.items():
-                    self._files.sync(fd)
-                    self._let_go(stem)
+                    if stem in self._sealed:
+                        self._files.sync(fd)
+                        self._let_go(stem)
                 if active is not None and active.synced < end:
                     self._sync_active(active, end)
             except OSError as error:
@@ -175,7 +176,7 @@ class SpoolWriter:
         for fd in held:
             with suppress(OSError):
                 self._files.close(fd)
-        self._lock, self._sync_lock = threading.RLock(), threading.Lock()
+        self._lock, self._sync_lock = threading.RLock(), threading.RLock()
         self._active, self._sealed, self._leased = None, {}, None
         self._written = set()
         self._full_until = 0.0
@@ -264,8 +265,23 @@ class SpoolWriter:
             copy = self._files.duplicate(active.fd)
         try:
             self._files.sync(copy)
-            if active.synced == 0:
+            if not self._files.is_named(copy, self.folder.file(active.stem, "seg")):
+                self._rescue(active)
+            elif active.synced == 0:
                 self._files.sync_folder(self.folder.path)
         finally:
             self._files.close(copy)
         active.synced = end
+
+    def _rescue(self, lost: Active) -> None:
+        """Write a segment again whose file was deleted under us, into a new one."""
+        with self._lock:
+            if self._active is not lost:
+                return
+            data = self._files.read(lost.fd, lost.end - lost.start, lost.start)
+            self._active = None
+            fresh = self._begin()
+            self._write(fresh, data)
+            fresh.events = lost.events
+            self._files.close(lost.fd)
+            self._written.discard(lost.stem)
