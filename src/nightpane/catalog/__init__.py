@@ -18,9 +18,9 @@ from nightpane.catalog.core import (
 from nightpane.catalog.envelope import ENVELOPE
 from nightpane.catalog.eval import EvalCase, EvalRegression, EvalRun
 from nightpane.catalog.json_schema import json_schema
-from nightpane.catalog.registry import CLASSES, EVENTS, PropertyType, property_types
+from nightpane.catalog.registry import CLASSES, EVENTS, PropertyType, cut_texts, property_types
 from nightpane.catalog.sample import sample
-from nightpane.catalog.spec import Event, EventSpec, PropertySpec, cut
+from nightpane.catalog.spec import Direction, Event, EventSpec, PropertySpec, cut
 from nightpane.catalog.step import (
     StepObservation,
     StepPlan,
@@ -41,6 +41,7 @@ __all__ = [
     "CLASSES",
     "ENVELOPE",
     "EVENTS",
+    "Direction",
     "EvalCase",
     "EvalRegression",
     "EvalRun",
@@ -67,6 +68,7 @@ __all__ = [
     "TokenMachineRequest",
     "TokenMachineTeamSummary",
     "cut",
+    "cut_texts",
     "json_schema",
     "problems",
     "property_types",

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import ClassVar
-
-from nightpane.catalog.spec import Event, Group, prop
+from nightpane.catalog.spec import Direction, Event, declare, prop, required
 from nightpane.catalog.taxonomy import DIRECTIONS, FAILURE_MODES, STOP_REASONS
 
 __all__ = [
@@ -21,12 +18,9 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@declare("round_started", "core")
 class RoundStarted(Event):
     """A new round begins, before any model is called."""
-
-    event: ClassVar[str] = "round_started"
-    group: ClassVar[Group] = "core"
 
     model: str | None = prop("the model, or the proposer, that will make the proposal")
     diff_lines: int | None = prop("lines of the proposal, where it is known beforehand", minimum=0)
@@ -34,12 +28,9 @@ class RoundStarted(Event):
     n_prior_rounds: int | None = prop("rounds of this run before this one", minimum=0)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@declare("proposal_generated", "core")
 class ProposalGenerated(Event):
     """The agent has made a proposal: a candidate change."""
-
-    event: ClassVar[str] = "proposal_generated"
-    group: ClassVar[Group] = "core"
 
     prompt_tokens: int | None = prop("tokens sent to the model", unit="tokens", minimum=0)
     completion_tokens: int | None = prop("tokens it answered", unit="tokens", minimum=0)
@@ -50,25 +41,18 @@ class ProposalGenerated(Event):
     diff: str | None = prop("the change as a unified diff", max_chars=20_000)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@declare("proposal_applied", "core")
 class ProposalApplied(Event):
     """The proposal is in place: in a branch, a workspace, a file."""
-
-    event: ClassVar[str] = "proposal_applied"
-    group: ClassVar[Group] = "core"
 
     target: str | None = prop("where it was applied")
     diff_bytes: int | None = prop("size of the change", unit="bytes", minimum=0)
     apply_latency_ms: int | None = prop("how long applying took", unit="ms", minimum=0)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@declare("round_scored", "core", patterns=("dim_",))
 class RoundScored(Event):
-    """The scorer has returned its verdict; any number of ``dim_*`` properties break it down."""
-
-    event: ClassVar[str] = "round_scored"
-    group: ClassVar[Group] = "core"
-    patterns: ClassVar[tuple[str, ...]] = ("dim_",)
+    """The scorer has returned its verdict; any number of `dim_*` properties break it down."""
 
     score: float | None = prop(
         "the verdict, in the metric's own unit; absent only when the round crashed",
@@ -76,7 +60,9 @@ class RoundScored(Event):
         unless="crashed",
     )
     metric: str | None = prop("what the score measures, such as val_bpb")
-    direction: str | None = prop("which way is better; max when absent", known=DIRECTIONS)
+    direction: Direction | None = prop(
+        "which way is better; max when absent", known=DIRECTIONS, closed=True
+    )
     measured: bool | None = prop("true when the harness measured it, false when it was reported")
     crashed: bool | None = prop("true when the round crashed and has no score")
     scorer_version: str | None = prop("version of the scorer")
@@ -84,67 +70,50 @@ class RoundScored(Event):
     quality_score: float | None = prop("mean of the eval suite, or a grader's verdict")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@declare("round_kept", "core")
 class RoundKept(Event):
     """The score beat the baseline and the change stays."""
-
-    event: ClassVar[str] = "round_kept"
-    group: ClassVar[Group] = "core"
 
     delta: float | None = prop("improvement on the best so far, positive whichever way is better")
     new_best: float | None = prop("the best score from now on")
     cost_usd: float | None = prop("what the whole round cost", unit="USD", minimum=0)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@declare("round_reverted", "core")
 class RoundReverted(Event):
     """The change is rolled back: the score missed, or the round failed."""
 
-    event: ClassVar[str] = "round_reverted"
-    group: ClassVar[Group] = "core"
-
-    failure_mode: str = prop("why, in one word", required=True, known=FAILURE_MODES)
+    failure_mode: str = required("why, in one word", known=FAILURE_MODES)
     reason: str | None = prop("why, in a sentence", max_chars=2_000)
     cost_usd: float | None = prop("what the whole round cost", unit="USD", minimum=0)
     regressed_dimensions: list[str] | None = prop("dimensions that fell below the best so far")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@declare("model_escalated", "core")
 class ModelEscalated(Event):
     """A model has stalled and the next tier takes over."""
 
-    event: ClassVar[str] = "model_escalated"
-    group: ClassVar[Group] = "core"
-
-    from_model: str = prop("the model that stalled", required=True)
-    to_model: str = prop("the model that takes over", required=True)
+    from_model: str = required("the model that stalled")
+    to_model: str = required("the model that takes over")
     stall_rounds: int | None = prop("rounds without a gain before it", minimum=0)
     reason: str | None = prop("why, in a sentence", max_chars=2_000)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@declare("stop_triggered", "core", in_round=False)
 class StopTriggered(Event):
     """The run ends."""
 
-    event: ClassVar[str] = "stop_triggered"
-    group: ClassVar[Group] = "core"
-    in_round: ClassVar[bool] = False
-
-    reason: str = prop("why it ended", required=True, known=STOP_REASONS)
+    reason: str = required("why it ended", known=STOP_REASONS)
     rounds_completed: int | None = prop("rounds that were kept or reverted", minimum=0)
     total_cost_usd: float | None = prop("what the run cost", unit="USD", minimum=0)
     final_best_score: float | None = prop("the best score at the end")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@declare("finetune_batch_published", "core", in_round=False)
 class FinetuneBatchPublished(Event):
     """Rounds were rolled into a training batch."""
 
-    event: ClassVar[str] = "finetune_batch_published"
-    group: ClassVar[Group] = "core"
-    in_round: ClassVar[bool] = False
-
-    batch_id: str = prop("name of the batch", required=True)
+    batch_id: str = required("name of the batch")
     n_examples: int | None = prop("examples in it", minimum=0)
     r2_key: str | None = prop("its key in the object store")
     target_model: str | None = prop("the model it is meant to train")

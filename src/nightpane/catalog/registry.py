@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cache
 from types import MappingProxyType
-from typing import Literal
+from typing import Any, Literal
 
 from nightpane.catalog import core, eval, step, token_machine  # noqa: A004 (the group's name)
 from nightpane.catalog.ai import AI_PROPERTIES
 from nightpane.catalog.envelope import ENVELOPE
 from nightpane.catalog.spec import Event, EventSpec, spec_of
 
-__all__ = ["CLASSES", "EVENTS", "PropertyType", "property_types"]
+__all__ = ["CLASSES", "EVENTS", "PropertyType", "cut_texts", "property_types"]
 
 PropertyType = Literal["Numeric", "Boolean", "DateTime", "String"]
 
@@ -44,6 +44,18 @@ CLASSES: tuple[type[Event], ...] = (
 EVENTS: Mapping[str, EventSpec] = MappingProxyType(
     {event.event: spec_of(event) for event in CLASSES}
 )
+
+_CUTTING = {event.event: event.cut_texts for event in CLASSES if event._cuts}
+
+
+def cut_texts(event: str, properties: dict[str, Any]) -> dict[str, Any]:
+    """Return an event's properties with the texts cut that are longer than their declared limit.
+
+    ``<name>_length`` keeps a text's length before. The same object comes back when nothing is cut.
+    """
+    cutting = _CUTTING.get(event)
+    return properties if cutting is None else cutting(properties)
+
 
 _TYPES: dict[str, PropertyType] = {
     "str": "String",

@@ -24,8 +24,7 @@ def sample(event: str) -> dict[str, Any]:
     properties = {one.name: _value(one) for one in (*ENVELOPE, *spec.properties)}
     properties["$session_id"] = session_id_from_ulid(round_id)
     properties["$ai_trace_id"] = properties["round_id"] = round_id
-    if "crashed" in properties:
-        properties["crashed"] = False
+    properties |= {one.unless: False for one in spec.properties if one.unless is not None}
     if not spec.in_round:
         for name in ("round_id", "$ai_trace_id", "$session_id"):
             del properties[name]

@@ -6,23 +6,36 @@ read from these declarations, so nothing here may depend on what is made of them
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any, ClassVar, Literal, TypeVar
+from typing import Any, ClassVar, Literal, TypeVar, dataclass_transform
 
-__all__ = ["Event", "EventSpec", "Group", "PropertySpec", "TypeWord", "cut", "prop", "spec_of"]
+__all__ = [
+    "Direction",
+    "Event",
+    "EventSpec",
+    "Group",
+    "PropertySpec",
+    "TypeWord",
+    "cut",
+    "declare",
+    "prop",
+    "required",
+    "spec_of",
+]
 
 TypeWord = Literal["str", "int", "float", "bool", "ULID", "list[str]", "object", "any"]
 Group = Literal["core", "step", "eval", "token_machine"]
+Direction = Literal["max", "min"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PropertySpec:
     """One property: its name on the wire, type, unit, and what it means.
 
-    ``max_chars`` cuts a text; ``known`` lists values with a fixed meaning, though others pass;
-    ``minimum`` and ``maximum`` bound a number, both inclusive. ``unless`` names a boolean property
-    that, when true, makes a required property optional.
+    ``max_chars`` cuts a text; ``known`` lists values with a fixed meaning, though others pass
+    unless it is ``closed``; ``minimum`` and ``maximum`` bound a number, both inclusive. ``unless``
+    names a boolean property that, when true, makes a required property optional.
     """
 
     name: str
@@ -32,6 +45,7 @@ class PropertySpec:
     required: bool = False
     max_chars: int | None = None
     known: tuple[str, ...] = ()
+    closed: bool = False
     minimum: float | None = None
     maximum: float | None = None
     unless: str | None = None
@@ -53,9 +67,9 @@ class EventSpec:
     patterns: tuple[str, ...] = ()
 
 
-_T = TypeVar("_T")
 _WORDS: dict[str, TypeWord] = {
     "str": "str",
+    "Direction": "str",
     "int": "int",
     "float": "float",
     "bool": "bool",
@@ -65,49 +79,87 @@ _WORDS: dict[str, TypeWord] = {
 }
 
 
-def prop(
-    description: str,
-    *,
-    default: Any = None,
-    type: TypeWord | None = None,  # noqa: A002 (the word of the table)
-    **about: Any,
-) -> Any:
-    """Declare a property of an event; ``about`` is what ``PropertySpec`` takes.
+def prop(description: str, *, type: TypeWord | None = None, **about: Any) -> Any:  # noqa: A002
+    """Declare a property that may be left out; ``about`` is what ``PropertySpec`` takes.
 
-    A property with ``required=True`` has no default, unless ``unless`` names an exception. The type
-    word follows from the annotation; ``type`` overrides it (a ULID is annotated ``str``).
+    The type word follows from the annotation; ``type`` overrides it (a ULID is annotated ``str``).
     """
-    metadata = {"description": description, "type": type, **about}
-    if about.get("required") and not about.get("unless"):
-        return field(metadata=metadata)
-    return field(default=default, metadata=metadata)
+    return field(default=None, metadata={"description": description, "type": type, **about})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+def required(description: str, *, type: TypeWord | None = None, **about: Any) -> Any:  # noqa: A002
+    """Declare a property that must be given; otherwise as ``prop``."""
+    return field(metadata={"description": description, "type": type, "required": True, **about})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
 class Event:
     """Base of the catalogue's events; ``event`` is the name on the wire."""
 
     event: ClassVar[str]
     group: ClassVar[Group]
-    in_round: ClassVar[bool] = True
-    patterns: ClassVar[tuple[str, ...]] = ()
+    in_round: ClassVar[bool]
+    patterns: ClassVar[tuple[str, ...]]
+    _names: ClassVar[tuple[str, ...]]
+    _cuts: ClassVar[tuple[tuple[str, int], ...]]
 
     def to_properties(self) -> dict[str, Any]:
         """Return the properties as sent: without None, and with long texts cut.
 
         A text that was cut is joined by ``<name>_length``, its length before.
         """
-        properties: dict[str, Any] = {}
-        for declared in fields(self):
-            value = getattr(self, declared.name)
-            if value is None:
-                continue
-            limit = declared.metadata.get("max_chars")
-            if limit is not None and isinstance(value, str) and len(value) > limit:
-                properties[f"{declared.name}_length"] = len(value)
-                value = cut(value, limit)
-            properties[declared.name] = value
+        values = ((name, getattr(self, name)) for name in self._names)
+        return self.cut_texts({name: value for name, value in values if value is not None})
+
+    @classmethod
+    def cut_texts(cls, properties: dict[str, Any]) -> dict[str, Any]:
+        """Return properties of this event with long texts cut, the same object when none is."""
+        for name, limit in cls._cuts:
+            value = properties.get(name)
+            if isinstance(value, str) and len(value) > limit:
+                properties = {**properties, name: cut(value, limit), f"{name}_length": len(value)}
         return properties
+
+    # Written once here: generated for each of the events they would double the time of the import.
+    def __repr__(self) -> str:
+        given = ((name, getattr(self, name)) for name in self._names)
+        shown = ", ".join(f"{name}={value!r}" for name, value in given if value is not None)
+        return f"{type(self).__name__}({shown})"
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Event) or type(other) is not type(self):
+            return NotImplemented
+        return self._values() == other._values()
+
+    def __hash__(self) -> int:
+        return hash((self.event, self._values()))
+
+    def _values(self) -> tuple[Any, ...]:
+        return tuple(getattr(self, name) for name in self._names)
+
+
+_E = TypeVar("_E", bound=Event)
+
+
+# To a type checker what is not made by ``required`` has a default, so a call without it is fine.
+@dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(required,))
+def declare(
+    event: str, group: Group, *, in_round: bool = True, patterns: tuple[str, ...] = ()
+) -> Callable[[type[_E]], type[_E]]:
+    """Make a class the dataclass of the event with this name on the wire.
+
+    The class is frozen, slotted and keyword-only; the other arguments are those of ``EventSpec``.
+    """
+
+    def finish(cls: type[_E]) -> type[_E]:
+        made = dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)(cls)
+        made.event, made.group, made.in_round, made.patterns = event, group, in_round, patterns
+        limits = {one.name: one.metadata.get("max_chars") for one in fields(made)}
+        made._names = tuple(limits)
+        made._cuts = tuple((name, limit) for name, limit in limits.items() if limit is not None)
+        return made
+
+    return finish
 
 
 def cut(text: str, limit: int) -> str:

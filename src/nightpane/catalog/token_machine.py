@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import ClassVar
-
-from nightpane.catalog.spec import Event, Group, prop
+from nightpane.catalog.spec import Event, declare, prop
 from nightpane.catalog.taxonomy import ANOMALY_TYPES, TASK_TYPES
 
 __all__ = ["TokenMachineAnomaly", "TokenMachineRequest", "TokenMachineTeamSummary"]
@@ -14,13 +11,9 @@ _USER = "who called: a distinct_id, a person's or an agent's"
 _TASK = "kind of task, in the one taxonomy both sides use"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@declare("token_machine.request", "token_machine", in_round=False)
 class TokenMachineRequest(Event):
     """One routed model call."""
-
-    event: ClassVar[str] = "token_machine.request"
-    group: ClassVar[Group] = "token_machine"
-    in_round: ClassVar[bool] = False
 
     user_id: str | None = prop(_USER)
     task_type: str | None = prop(_TASK, known=TASK_TYPES)
@@ -33,13 +26,9 @@ class TokenMachineRequest(Event):
     latency_ms: int | None = prop("how long it took", unit="ms", minimum=0)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@declare("token_machine.team_summary", "token_machine", in_round=False)
 class TokenMachineTeamSummary(Event):
     """What the whole team used."""
-
-    event: ClassVar[str] = "token_machine.team_summary"
-    group: ClassVar[Group] = "token_machine"
-    in_round: ClassVar[bool] = False
 
     total_requests: int | None = prop("calls", minimum=0)
     total_cost: float | None = prop("what they cost", unit="USD", minimum=0)
@@ -49,13 +38,9 @@ class TokenMachineTeamSummary(Event):
     escalation_candidates: list[str] | None = prop("task types that may need a better model")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@declare("token_machine.anomaly", "token_machine", in_round=False)
 class TokenMachineAnomaly(Event):
     """Something in the routing looks wrong."""
-
-    event: ClassVar[str] = "token_machine.anomaly"
-    group: ClassVar[Group] = "token_machine"
-    in_round: ClassVar[bool] = False
 
     type: str | None = prop("what kind", known=ANOMALY_TYPES)
     user_id: str | None = prop(_USER)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+
 import click
 from rich.console import Console
 from rich.markup import escape
@@ -14,24 +16,23 @@ from nightpane.cli._output import emit, json_option
 
 @click.command()
 @click.argument("event", required=False)
-@click.option("--markdown", "as_markdown", is_flag=True, help="Print docs/events.md.")
+@click.option("--markdown", "as_markdown", is_flag=True, help="Print the reference page.")
 @json_option
 def command(event: str | None, as_markdown: bool, as_json: bool) -> None:
     """Print every event and property of the catalogue, or those of one EVENT.
 
-    --json prints JSON Schema (draft 2020-12).
+    --json prints JSON Schema (draft 2020-12), --markdown the reference page.
     """
     if event is not None and event not in EVENTS:
-        raise click.UsageError(f"no event {event!r}; there are {', '.join(EVENTS)}")
+        near = difflib.get_close_matches(event, EVENTS, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(EVENTS)}"
+        raise click.UsageError(f"no event {event!r} in the catalogue; {hint}")
+    if as_markdown and as_json:
+        raise click.UsageError("--json and --markdown exclude each other")
     if as_markdown:
-        click.echo(markdown(), nl=False)
+        click.echo(markdown(event), nl=False)
         return
-    schema = json_schema()
-    emit(
-        schema if event is None else schema["$defs"][event],
-        as_json=as_json,
-        render=lambda out: _draw(out, event),
-    )
+    emit(json_schema(event), as_json=as_json, render=lambda out: _draw(out, event))
 
 
 def _draw(out: Console, event: str | None) -> None:
