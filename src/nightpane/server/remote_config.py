@@ -25,7 +25,7 @@ def remote_config(token: str) -> dict[str, Any]:
         "supportedCompression": ["gzip", "gzip-js"],
         "hasFeatureFlags": True,  # asks, and is answered that there are none
         "sessionRecording": False,
-        "surveys": False,
+        # "surveys" is left out: given false, posthog-js 1.449 still asks for its surveys script.
         "heatmaps": False,
         "capturePerformance": False,
         "autocaptureExceptions": False,
