@@ -12,7 +12,7 @@ const RUNNING_MS = 3 * 60_000;
 const KEYS = ["project", "client", "range", "night", "run"];
 const zone = Intl.DateTimeFormat().resolvedOptions().timeZone ?? "UTC";
 
-const view = { digest: null, definitions: null, rows: {}, picked: null, shown: FIRST_ROUNDS };
+const view = { digest: null, definitions: null, changes: null, rows: {}, picked: null, shown: FIRST_ROUNDS };
 let state = fromAddress();
 let loading = 0;
 let mark = null;
@@ -39,8 +39,11 @@ async function load() {
   const turn = ++loading;
   $("main").setAttribute("aria-busy", "true");
   try {
+    view.changes ??= (await api.boards({})).changes;
+    const before = await newestMark();
     const digest = await api.digest(parameters());
     if (turn !== loading) return;
+    mark = before; // what arrives while this loads is a change still to be seen
     view.digest = digest;
     drawTop();
     const definitions = await api.boards(parameters({ night: digest.night.date }));
@@ -124,16 +127,14 @@ function fail(error) {
   if (!(error instanceof api.Away || error instanceof api.Refused)) console.error(error);
 }
 
+const newestMark = async () => JSON.stringify(await api.hogql(view.changes));
+
 /** Look whether anything has arrived; a hidden tab does not look. */
 async function poll() {
   try {
     if (document.visibilityState === "visible" && view.definitions) {
-      const [now] = await api.hogql(view.definitions.changes);
-      const found = JSON.stringify(now);
-      if (mark !== null && found !== mark) await load();
-      mark = found;
-      drawLive();
-      if (!$("notice").hidden) await load();
+      if ((await newestMark()) !== mark || !$("notice").hidden) await load();
+      else drawLive();
     } else if (!view.definitions) {
       await load();
     }
