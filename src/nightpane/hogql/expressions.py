@@ -169,7 +169,7 @@ def _aggregate(parts: list[Expr]) -> str | None:
 def _array_access(cx: Cx, node: n.ArrayAccess) -> Expr:
     chain = _chain(node)
     if chain is not None:
-        return translate(cx, chain)
+        return resolve(cx, chain)  # a key may be '*', which is no column here
     cx = cx.value()
     array, index = translate(cx, node.array), translate(cx, node.property)
     if isinstance(node.property, n.Constant):

@@ -29,7 +29,7 @@ TEXT_TO_ARRAY = frozenset(
 _SQL_WORDS = (
     "count sum avg min max median coalesce ifNull nullIf isNull now lower upper"
     " length concat substring round floor ceil abs sqrt exp ln log power mod if"
-    " trim ltrim rtrim replace position left right reverse greatest least"
+    " not and or xor any trim ltrim rtrim replace position left right reverse greatest least"
 )
 _ANY_CASE = {name.lower(): name for name in _SQL_WORDS.split()}
 
