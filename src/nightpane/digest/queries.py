@@ -15,7 +15,7 @@ from nightpane.digest.nights import Night
 
 __all__ = ["LOOKBACK", "SERIES_LIMIT", "latest", "loops", "series", "words"]
 
-LOOKBACK = timedelta(days=90)
+LOOKBACK = timedelta(days=30)
 SERIES_LIMIT = 1000
 _FUTURE = timedelta(days=1)  # an emitter's clock may run ahead; a year 2100 event is no night
 _NAMES = "(" + ", ".join(f"'{name}'" for name in CORE) + ")"

@@ -85,7 +85,7 @@ def change(line: ScoreLine) -> str:
     if line.best is None:
         return "no score"
     if line.before is None or line.change is None:
-        return "no earlier night to compare with"
+        return "no night of the 30 days before to compare with"
     word = "better" if line.change > 0 else "worse" if line.change < 0 else "the same"
     amount = f"{abs(line.change):.3g} {word}" if line.change else word
     return f"{amount} {'than' if line.change else 'as'} {score(line.before.score)}"
