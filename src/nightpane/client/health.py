@@ -26,6 +26,7 @@ class Health:
 
     ``not_written`` counts events that ``track()`` could not keep, by reason; ``set_aside`` those
     the destination refused for good; ``lost_frames`` those that could not be read back.
+    ``pending_bytes`` is of the whole spool folder, None when it cannot be read.
     """
 
     written: int
@@ -38,7 +39,7 @@ class Health:
     redacted: int
     redaction_failures: int
     dropped_by_redactor: int
-    pending_bytes: int
+    pending_bytes: int | None
     retries: int
     last_error: str | None
     spool_dir: Path

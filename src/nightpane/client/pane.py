@@ -238,9 +238,14 @@ class Pane:
             spool_dir=self._folder.path,
         )
 
-    def _pending_bytes(self) -> int:
+    def _pending_bytes(self) -> int | None:
         active, pending = self._writer.active, 0
-        for name in self._folder.names("seg"):
+        try:
+            names = self._folder.names("seg")
+        except OSError:
+            # A health check answers on a broken disk too.
+            return None
+        for name in names:
             if active is not None and name.stem == active.stem:
                 pending += active.end - max(active.start, self._sender.acked_offset(name.stem))
             else:

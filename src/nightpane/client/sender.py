@@ -97,6 +97,7 @@ class Sender:
         self._due: float | None = None
         self._tidied = -_TIDY_S
         self._may_go_on: Callable[[], bool] = lambda: True
+        self._hurried = self._answered = 0
 
     def step(self, may_go_on: Callable[[], bool] | None = None) -> float | None:
         """Deliver what can be delivered now.
@@ -107,12 +108,14 @@ class Sender:
         self._may_go_on = may_go_on or (lambda: True)
         self._due = None
         self._routes.clear()
+        hurried = self._hurried
         try:
             for name in self._folder.names("seg"):
                 self._try_segment(name.stem)
             self._tidy()
         except OSError as error:
             self._fault(error)
+        self._answered = hurried
         return self._due
 
     def hurry(self) -> None:
@@ -120,11 +123,14 @@ class Sender:
         for line in list(self._lines.values()):
             if not line.patient:
                 line.not_before = 0.0
+        self._hurried += 1
 
     def is_held_up(self) -> bool:
-        """Tell whether the last attempt somewhere failed and its wait is not over."""
-        now = self._monotonic()
-        return any(line.not_before > now for line in list(self._lines.values()))
+        """Tell whether a step since ``hurry`` found that own events cannot be delivered now."""
+        if self._writer is None or self._answered != self._hurried:
+            return False
+        route = self._routes.get(self._writer.destination)
+        return route is None or self._line(route).not_before > self._monotonic()
 
     def acked_offset(self, stem: str) -> int:
         """Return how far an own segment is settled, in bytes."""

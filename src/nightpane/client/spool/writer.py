@@ -164,7 +164,11 @@ class SpoolWriter:
     def close(self) -> None:
         """Seal, sync and let go of everything, for any process to deliver. Raises SpoolError."""
         self.seal()
-        self.sync()
+        try:
+            self.sync()
+        finally:
+            for stem in list(self._sealed):
+                self._let_go(stem)
 
     def room_was_made(self) -> None:
         """Try again at once after the spool was full."""
