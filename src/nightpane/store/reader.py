@@ -91,6 +91,8 @@ class ReadPool:
         Raises QueryLimitError when it reaches a limit, or finds no free connection in time, and
         StoreError for anything else the engine refuses.
         """
+        if self._closed:
+            raise StoreError("the store is closed")
         if not self._slots.acquire(timeout=self._limits.wait_s):
             raise QueryLimitError(
                 f"{self._limits.connections} queries are running and none ended within "
@@ -118,6 +120,8 @@ class ReadPool:
             self._slots.acquire()
         while not self._free.empty():
             self._free.get_nowait().close()
+        for _ in range(self._limits.connections):
+            self._slots.release()  # whoever still waits is told that the store is closed
 
 
 def _parameters(values: Mapping[str, Any] | None) -> dict[str, str] | None:

@@ -7,6 +7,7 @@ never be handed SQL that came from outside.
 
 from __future__ import annotations
 
+import atexit
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from pathlib import Path
@@ -50,6 +51,8 @@ class Store:
         self._writer = Writer(connection, self._persons, self._types)
         self._writer.start()
         self._closed = False
+        # The engine must be closed before the interpreter ends: it crashes otherwise.
+        atexit.register(self.close)
 
     @classmethod
     def open(cls, data_dir: Path, *, limits: ReadLimits | None = None) -> Store:
@@ -117,6 +120,7 @@ class Store:
         if self._closed:
             return
         self._closed = True
+        atexit.unregister(self.close)
         self._writer.close()
         self._readers.close()
         self._engine.close()
