@@ -131,8 +131,8 @@ def fill(server: LocalServer) -> None:
         answer.raise_for_status()
 
 
-def picture(url: str, output: Path, *, theme: str, width: int, height: int | None) -> None:
-    """Write a screenshot of the page at ``url``; the whole page when no height is given."""
+def picture(url: str, output: Path, *, theme: str, width: int, height: int) -> None:
+    """Write a screenshot of the page at ``url``; the whole page for a height of 0."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as driver:
@@ -142,7 +142,7 @@ def picture(url: str, output: Path, *, theme: str, width: int, height: int | Non
         page.goto(url)
         page.wait_for_selector("#rounds td", timeout=30_000)
         page.wait_for_timeout(900)
-        page.screenshot(path=str(output), full_page=height is None)
+        page.screenshot(path=str(output), full_page=height == 0)
         browser.close()
 
 
@@ -153,7 +153,7 @@ def main() -> None:
     parser.add_argument("output", nargs="?", type=Path, default=default)
     parser.add_argument("--theme", default="light", choices=("light", "dark"))
     parser.add_argument("--width", type=int, default=1240)
-    parser.add_argument("--height", type=int, default=None)
+    parser.add_argument("--height", type=int, default=1600, help="0 for the whole page")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, LocalServer(Path(folder)) as server:
         fill(server)

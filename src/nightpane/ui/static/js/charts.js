@@ -223,7 +223,7 @@ export function trend(element, rows) {
   draw(element, `Best score by day. ${label}`, (c) => ({
     title: panels.map((found, i) => ({
       text: titleOf(found), left: 2, top: top(i) - 30, padding: 0,
-      textStyle: { color: c.ink, fontSize: 12.5, fontWeight: 600 } })),
+      textStyle: { color: c.ink, fontSize: 12.5, fontWeight: 600, width: element.clientWidth - 8, overflow: "truncate" } })),
     grid: panels.map((_, i) => ({ left: 52, right: 62, top: top(i), height, bottom: height ? undefined : 26 })),
     tooltip: tooltip(c, content),
     xAxis: panels.map((_, i) => axis(c, { gridIndex: i, type: "category", data: days, boundaryGap: few, splitLine: { show: false },
