@@ -153,7 +153,7 @@ def main() -> None:
     parser.add_argument("output", nargs="?", type=Path, default=default)
     parser.add_argument("--theme", default="light", choices=("light", "dark"))
     parser.add_argument("--width", type=int, default=1240)
-    parser.add_argument("--height", type=int, default=1600, help="0 for the whole page")
+    parser.add_argument("--height", type=int, default=1700, help="0 for the whole page")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, LocalServer(Path(folder)) as server:
         fill(server)
