@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import sys
 from datetime import UTC, datetime
 
 import click
@@ -60,11 +59,11 @@ def _draw(now: SpoolStatus, to: Console) -> None:
 
 @command.command("status")
 @json_option
-def show_status(as_json: bool) -> None:
+def show_status(as_json: bool) -> int:
     """Show what waits, what was refused and what was lost. Ends with 1 if there is any."""
     now = status(config.load(find_server=False).spool_dir)
     emit(_show(now), as_json=as_json, render=lambda to: _draw(now, to))
-    sys.exit(1 if now.pending_events or now.refused_events or now.lost_frames else 0)
+    return 1 if now.pending_events or now.refused_events or now.lost_frames else 0
 
 
 @command.command("flush")
@@ -72,7 +71,7 @@ def show_status(as_json: bool) -> None:
     "--timeout", "timeout_s", type=float, default=60.0, show_default=True, help="Seconds at most."
 )
 @json_option
-def flush(timeout_s: float, as_json: bool) -> None:
+def flush(timeout_s: float, as_json: bool) -> int:
     """Deliver what dead processes left. Ends with 1 if something still waits.
 
     A living process delivers its own events itself.
@@ -89,12 +88,12 @@ def flush(timeout_s: float, as_json: bool) -> None:
             to.print(f"the last attempt said: {escape(printable(done.last_error))}")
 
     emit(report, as_json=as_json, render=render)
-    sys.exit(1 if now.pending_events else 0)
+    return 1 if now.pending_events else 0
 
 
 @command.command("refused")
 @json_option
-def refused(as_json: bool) -> None:
+def refused(as_json: bool) -> int:
     """List the events a server refused for good, each with the reason. Ends with 1 if any."""
     notes = SpoolFolder(config.load(find_server=False).spool_dir).refused()
 
@@ -106,7 +105,7 @@ def refused(as_json: bool) -> None:
         to.print(f"{len(notes):,} events are set aside")
 
     emit(notes, as_json=as_json, render=render)
-    sys.exit(1 if notes else 0)
+    return 1 if notes else 0
 
 
 @command.command("retry")

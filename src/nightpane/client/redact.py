@@ -118,16 +118,26 @@ class ValueRule:
     """One kind of secret that is known by its look.
 
     ``hints``: one of them is in every text that matches, so that most texts are passed quickly.
-    Group 1 of ``pattern``, if it has one, is what is masked; otherwise the whole match.
+    Group 1 of ``regex``, if it has one, is what is masked; otherwise the whole match.
     """
 
     name: str
     hints: tuple[str, ...]
-    pattern: re.Pattern[str]
+    regex: str
+
+    @property
+    def pattern(self) -> re.Pattern[str]:
+        """The regular expression, compiled when the first text looks as if it held a secret."""
+        return _compiled(self.regex)
 
 
-def _rule(name: str, hints: str, pattern: str) -> ValueRule:
-    return ValueRule(name, tuple(hints.split("|")), re.compile(pattern))
+@functools.cache
+def _compiled(regex: str) -> re.Pattern[str]:
+    return re.compile(regex)
+
+
+def _rule(name: str, hints: str, regex: str) -> ValueRule:
+    return ValueRule(name, tuple(hints.split("|")), regex)
 
 
 VALUE_RULES: tuple[ValueRule, ...] = (

@@ -7,7 +7,7 @@ send the same segment at the same time: each is locked while it is sent.
 
 from __future__ import annotations
 
-import importlib.metadata
+import functools
 import json
 import logging
 import random
@@ -237,7 +237,7 @@ class Sender:
     def _post(self, items: list[Item], route: Route) -> Verdict:
         body = _body(items, route, datetime.fromtimestamp(self._clock(), UTC))
         try:
-            response = self._transport.post(route.host + "/batch/", body, _HEADERS)
+            response = self._transport.post(route.host + "/batch/", body, _headers())
         except TransportError as error:
             return Verdict(Kind.RETRY, str(error))
         return judge(response, now_s=self._clock())
@@ -353,11 +353,15 @@ class Sender:
         self._voice.say("deliver", f"the spool in {self._folder.path} cannot be read: {error}")
 
 
-_HEADERS = {
-    "Content-Type": "application/json",
-    "Content-Encoding": "gzip",
-    "User-Agent": f"nightpane/{importlib.metadata.version('nightpane')}",
-}
+@functools.cache
+def _headers() -> dict[str, str]:
+    import importlib.metadata  # late: it takes as long as all of this module
+
+    return {
+        "Content-Type": "application/json",
+        "Content-Encoding": "gzip",
+        "User-Agent": f"nightpane/{importlib.metadata.version('nightpane')}",
+    }
 
 
 def _body(items: list[Item], route: Route, sent_at: datetime) -> bytes:

@@ -6,7 +6,6 @@ everything else is kept and said.
 
 from __future__ import annotations
 
-import email.utils
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -104,6 +103,8 @@ def _retry_after(value: str | None, now_s: float) -> float:
     try:
         seconds = float(value)
     except ValueError:
+        import email.utils  # late: hardly any server sends a date
+
         try:
             seconds = email.utils.parsedate_to_datetime(value).timestamp() - now_s
         except (ValueError, TypeError):
