@@ -49,7 +49,8 @@ WITH
   now64(6, 'UTC') - toIntervalSecond(intDiv(number * 7776000, {total})) AS at_,
   leftPad(toString(intDiv(number, 20)), 26, '0') AS round_
 SELECT
-  generateUUIDv4(number), ['round_scored', '$ai_generation', 'step.plan'][if(scored, 1, if(call, 2, 3))],
+  generateUUIDv4(number),
+  ['round_scored', '$ai_generation', 'step.plan'][if(scored, 1, if(call, 2, 3))],
   at_, at_, concat(project_, ':internal:coder'), toUUID('00000000-0000-0000-0000-000000000001'),
   concat('{{"project":"', project_, '","text":"', hex(h), '"}}'), project_, 'internal', 'coder',
   leftPad(toString(intDiv(number, 4000)), 26, '0'), round_,
@@ -74,7 +75,8 @@ WHERE event = 'round_scored' AND timestamp > now64(6, 'UTC') - INTERVAL 30 DAY
 GROUP BY day, project ORDER BY day DESC LIMIT 101""",
     ),
     "per_operation": (
-        """SELECT properties.task_type AS operation, properties.$ai_model AS model, count() AS calls,
+        """SELECT properties.task_type AS operation, properties.$ai_model AS model,
+  count() AS calls,
   countIf(properties.$ai_is_error) AS errors, sum(properties.$ai_total_cost_usd) AS cost_usd,
   sum(properties.$ai_input_tokens) AS tokens, quantileExact(0.95)(properties.$ai_latency) AS p95_s
 FROM events WHERE event = '$ai_generation' AND properties.task_type != 'none'

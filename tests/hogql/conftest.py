@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from tests.hogql.sample import EVENTS
 
 from nightpane.server.hogql_run import run_hogql
 from nightpane.store import ReadLimits, Store
-from tests.hogql.sample import EVENTS
 
 Ask = Callable[..., list[list[Any]]]
 

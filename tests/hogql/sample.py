@@ -25,7 +25,7 @@ def _properties(number: int, dice: random.Random) -> dict[str, Any]:
         "flag": dice.choice([True, False]),
         "word": dice.choice(["a", "b", "", "O'Hara", "100%", "null"]),
         "mixed": dice.choice([1, "1", True, "x", None, 2.5, [1, "a"], {"k": 1}]),
-        "nested": {"list": [10, 20, 30], "deep": {"n": number, "s": "it's \"quoted\""}},
+        "nested": {"list": [10, 20, 30], "deep": {"n": number, "s": 'it\'s "quoted"'}},
         "when": f"2026-03-{number % 28 + 1:02d}T12:00:00Z",
         "big": 2**60 + number,
         "$ai_is_error": number % 3 == 0,

@@ -34,14 +34,15 @@ def filter_expression(
     ``filterTestAccounts`` asks nothing: no test accounts are configured here.
     """
     tests: list[n.Node] = []
-    span = filters.get("dateRange") or {}
+    span = _expected(filters.get("dateRange") or {}, Mapping, "dateRange", "an object")
+    given = _expected(filters.get("properties") or [], list, "properties", "a list")
     moment = now or datetime.now(UTC)
     for key, op in (("date_from", ">="), ("date_to", "<=")):
         bound = relative_date(span.get(key), timezone, moment, end=key == "date_to")
         if bound is not None:
             field = n.Field(chain=("timestamp",))
             tests.append(n.CompareOperation(op=op, left=field, right=n.Constant(value=bound)))
-    tests.extend(_property(item, constant) for item in filters.get("properties") or ())
+    tests.extend(_property(item, constant) for item in given)
     if not tests:
         return _TRUE
     return tests[0] if len(tests) == 1 else n.And(exprs=tuple(tests))
@@ -104,6 +105,12 @@ def _floor(moment: datetime, unit: str) -> datetime:
     return day.replace(month=1, day=1) if unit == "y" else day
 
 
+def _expected(value: Any, kind: type, name: str, words: str) -> Any:
+    if not isinstance(value, kind):
+        raise HogQLError(f"{name} of the filters must be {words}", code="invalid_property_filter")
+    return value
+
+
 def _property(item: Any, constant: Constant) -> n.Node:
     if not isinstance(item, Mapping):
         raise HogQLError("a property filter must be an object", code="invalid_property_filter")
@@ -130,7 +137,8 @@ def _property(item: Any, constant: Constant) -> n.Node:
 
 
 def _group(item: Mapping[str, Any], constant: Constant) -> n.Node:
-    parts = tuple(_property(part, constant) for part in item["values"])
+    given = _expected(item["values"], list, "values", "a list")
+    parts = tuple(_property(part, constant) for part in given)
     if not parts:
         return _TRUE
     joined = n.Or if str(item.get("type")).upper() == "OR" else n.And

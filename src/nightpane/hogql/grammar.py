@@ -37,20 +37,17 @@ class _Grammar:
 
     def ask(self, how: str, text: str) -> bytes:
         """Return the answer's JSON. Raises HogQLError when it takes too long or cannot be had."""
+        question = json.dumps([how, text]).encode("utf-8") + b"\n"
         if not self._lock.acquire(timeout=_WAIT_S):
             raise HogQLError("other queries are still being read: try again")
         try:
-            process = self._running()
-            assert process.stdin is not None  # noqa: S101 (told to the type checker)
-            try:
-                process.stdin.write(json.dumps([how, text]).encode("utf-8") + b"\n")
-                process.stdin.flush()
-            except OSError as error:
-                self._end()
-                raise HogQLError(f"the query could not be read: {_HARD}") from error
-            return self._answer(process)
+            # A process that something else has ended is no fault of the query: it is asked again.
+            answer = self._exchange(question) or self._exchange(question)
         finally:
             self._lock.release()
+        if answer is None:
+            raise HogQLError(f"the query is nested too deeply: {_HARD}")
+        return answer
 
     def close(self) -> None:
         with self._lock:
@@ -69,7 +66,19 @@ class _Grammar:
             )
         return process
 
-    def _answer(self, process: subprocess.Popen[bytes]) -> bytes:
+    def _exchange(self, question: bytes) -> bytes | None:
+        """Return the answer to one question, None when the process ended over it."""
+        process = self._running()
+        assert process.stdin is not None  # noqa: S101 (told to the type checker)
+        try:
+            process.stdin.write(question)
+            process.stdin.flush()
+        except OSError:
+            self._end()
+            return None
+        return self._answer(process)
+
+    def _answer(self, process: subprocess.Popen[bytes]) -> bytes | None:
         assert process.stdout is not None  # noqa: S101 (told to the type checker)
         pipe = process.stdout.fileno()
         deadline = time.monotonic() + _LIMIT_S
@@ -82,7 +91,7 @@ class _Grammar:
             part = os.read(pipe, _CHUNK)
             if not part:
                 self._end()
-                raise HogQLError(f"the query is nested too deeply: {_HARD}")
+                return None
             parts.append(part)
             if part.endswith(b"\n"):
                 return b"".join(parts)

@@ -31,6 +31,7 @@ from nightpane.hogql.types import STRING, Type
 __all__ = ["Events", "Numbers", "Persons", "Relation", "Sessions", "Subquery", "access", "suggest"]
 
 Keys = list[str | int]
+_LONGEST_NAME = 60  # comparing names takes the square of their length
 
 
 class Relation(Protocol):
@@ -305,6 +306,8 @@ def missing(name: str, there: Iterable[str], node: Node) -> HogQLError:
 
 def suggest(name: str, there: Iterable[str]) -> str:
     """Return a hint at the nearest names, empty when none is near."""
+    if len(name) > _LONGEST_NAME:
+        return ""
     near = difflib.get_close_matches(name, list(there), n=2, cutoff=0.7)
     return f". Perhaps you meant {' or '.join(repr(word) for word in near)}?" if near else ""
 

@@ -164,6 +164,7 @@ def _print_columns(
 ) -> tuple[str, tuple[tuple[str, Type], ...]]:
     if names is not None and len(names) != len(columns):
         raise node.error(f"{len(names)} column names are given for {len(columns)} columns")
+    own = {column.name for column in columns if column.aliased}
     parts: list[str] = []
     outputs: dict[str, Type] = {}
     for at, column in enumerate(columns):
@@ -171,8 +172,8 @@ def _print_columns(
         sql = column.value.sql
         if column.aliased:
             sql = f"{sql} AS {identifier(column.name)}"
-        if name in outputs:
-            # The first of several columns with one name is the one that can be asked for.
+        if name in outputs or (name in own and not column.aliased and names is None):
+            # Of several columns with one name, the aliased one or the first can be asked for.
             name = f"{name}__{at}"
         if (named or names is not None) and not (column.aliased and column.name == name):
             sql = (

@@ -153,7 +153,7 @@ def _convert(rows: list[list[Any]], types: list[str], timezone: str) -> None:
         if "DateTime" in kind:
             convert = _times(timezone)
         elif "Float" in kind or "Decimal" in kind:
-            convert = _finite
+            convert = _finite if "String" in kind else _number
         if convert is not None:
             for row in rows:
                 row[at] = convert(row[at])
@@ -167,6 +167,13 @@ def _finite(value: Any) -> Any:
     if type(value) is dict:
         return {key: _finite(item) for key, item in value.items()}
     return value
+
+
+def _number(value: Any) -> Any:
+    """Return numbers at any depth, None where JSON has none; the reader leaves some as texts."""
+    if type(value) is list:
+        return [_number(item) for item in value]
+    return None if type(value) is str else _finite(value)
 
 
 def _times(timezone: str) -> Callable[[Any], Any]:
