@@ -7,9 +7,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from nightpane.config import SETTINGS
 from nightpane.testing import LocalServer
+
+# The same examples every time, and none refused for a slow moment of the machine.
+settings.register_profile("nightpane", derandomize=True, deadline=None)
+settings.load_profile("nightpane")
 
 
 @pytest.fixture(autouse=True)

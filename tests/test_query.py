@@ -131,7 +131,7 @@ def test_what_is_missing_is_named(tmp_path: Any) -> None:
     def settings(**given: str) -> Settings:
         return load(environ={}, cwd=tmp_path, find_server=False, **given)
 
-    with pytest.raises(ConfigError, match="set POSTHOG_HOST"):
+    with pytest.raises(UnreachableError, match="set POSTHOG_HOST"):
         QueryClient.from_settings(settings())
     with pytest.raises(ConfigError, match="POSTHOG_PERSONAL_API_KEY"):
         QueryClient.from_settings(settings(host="http://127.0.0.1:1", api_key="phc_x"))

@@ -83,12 +83,15 @@ class QueryClient:
 
     @classmethod
     def from_settings(cls, settings: Settings) -> QueryClient:
-        """Return a client for the settings in force. Raises ConfigError naming what is missing."""
+        """Return a client for the settings in force.
+
+        Raises UnreachableError when there is no host to ask, ConfigError when there is no key.
+        """
         host, key = settings.host, settings.personal_api_key
         if key is None and (settings.api_key or "").startswith("phx_"):
             key = settings.api_key
         if host is None:
-            raise ConfigError(
+            raise UnreachableError(
                 "no PostHog host is set and no local server is running: start one with "
                 "'nightpane up', or set POSTHOG_HOST"
             )

@@ -86,6 +86,7 @@ class Pipeline:
             self._counters.add("dropped_by_redactor")
             return False
         self._stamp(message, properties, handover)
+        message["properties"] = catalog.cut_texts(message["event"], message["properties"])
         self._validate(message["event"], message["properties"], notes)
         self._write(message)
         self._counters.add("written")
