@@ -29,7 +29,7 @@ lint: venv
 # Renews the lock, hashes included, from pyproject.toml.
 lock: venv
 	$(BIN)/pip-compile --quiet --upgrade --generate-hashes --strip-extras --allow-unsafe \
-		--extra dev --no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
+		--all-extras --no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
 		--output-file requirements.lock pyproject.toml
 
 clean:
