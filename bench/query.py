@@ -23,6 +23,7 @@ from typing import Any
 
 import uvicorn
 
+from nightpane import hogql
 from nightpane.server.app import create_app
 from nightpane.server.hogql_run import compile_for
 from nightpane.server.keys import Keys, load_or_create
@@ -170,6 +171,7 @@ def main() -> None:
     events = int(sys.argv[1]) if len(sys.argv) > 1 else 3_000_000
     with tempfile.TemporaryDirectory(prefix="nightpane-bench-") as folder:
         data_dir = Path(folder) / "data"
+        hogql.warm_up()  # as the server does when it starts
         fill(data_dir, events)
         with Store.open(data_dir, limits=Limits()) as store:
             keys = load_or_create(data_dir)
