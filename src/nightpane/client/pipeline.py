@@ -182,8 +182,13 @@ class Pipeline:
         message["properties"] = stamped
 
     def _validate(self, event: str, properties: dict[str, Any], notes: list[str]) -> None:
+        known = self._known.get(event)
+        if known is None:
+            known = self._learn(event)
+        unknown = properties.keys() - known
+        if unknown:
+            self._warn_of_unknown(event, unknown, known)
         problems = notes + catalog.problems(event, properties)
-        self._warn_of_unknown(event, properties)
         if not problems:
             return
         if self._strict:
@@ -192,17 +197,14 @@ class Pipeline:
         self._counters.add("invalid")
         self._voice.once(f"invalid {event} {problems[0]}", f"event {event!r}: {problems[0]}")
 
-    def _warn_of_unknown(self, event: str, properties: dict[str, Any]) -> None:
-        known = self._known.get(event)
-        if known is None:
-            known = self._learn(event)
-        for name in properties.keys() - known:
-            if name.startswith(("$", "dim_")) or event not in catalog.EVENTS:
-                continue
-            self._voice.once(
-                f"property {event} {name}",
-                f"property {name!r} of event {event!r} is not in the catalogue: sent as it is",
-            )
+    def _warn_of_unknown(self, event: str, unknown: set[str], known: set[str]) -> None:
+        """Warn once of each property the catalogue does not have; then it is known."""
+        for name in unknown:
+            if event in catalog.EVENTS and not name.startswith(("$", "dim_")):
+                self._voice.once(
+                    f"property {event} {name}",
+                    f"property {name!r} of event {event!r} is not in the catalogue: sent as it is",
+                )
             if len(known) < _MAX_KNOWN:
                 known.add(name)
 
