@@ -3,6 +3,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
+from pathlib import Path
+
 import pytest
 
 from nightpane import hogql
@@ -267,3 +271,18 @@ def test_expressions_that_use_each_other_cannot_grow_without_bound() -> None:
 def test_what_the_grammar_cannot_swallow_harms_nothing(query: str) -> None:
     assert refusal(query).message
     assert compile_("SELECT 1 AS still_here").columns == ("still_here",)
+
+
+def test_a_grammar_process_that_was_ended_is_started_again() -> None:
+    compile_("SELECT 1 AS before")
+    children = {
+        int(pid)
+        for task in Path("/proc/self/task").iterdir()
+        for pid in (task / "children").read_text().split()
+    }
+    grammars = [
+        pid for pid in children if b"_grammar.py" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    ]
+    assert len(grammars) == 1
+    os.kill(grammars[0], signal.SIGKILL)
+    assert compile_("SELECT 1 AS after_it").columns == ("after_it",)

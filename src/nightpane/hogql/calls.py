@@ -70,6 +70,7 @@ _TYPE_WORDS = (
     " Decimal Decimal32 Decimal64 Decimal128 LowCardinality UTC"
 )
 _TYPE_NAMES = frozenset(_TYPE_WORDS.split())
+_BY_SECONDS = ("windowFunnel", "sequenceMatch", "sequenceCount")
 _NEVER = {
     "matchesAction": "there are no actions here",
     "inCohort": "there are no cohorts here",
@@ -224,6 +225,9 @@ def _aggregate(cx: Cx, function: Function, node: n.Call, translate: Translate) -
         raise nested(node.name, cx.aggregate, node)
     inner = replace(cx.value(), aggregate=node.name)
     parts = arguments(inner, function, node.args, translate)
+    if function.name in _BY_SECONDS and parts[0].type.kind == "datetime":
+        # They take no fractions of a second, which every time here has.
+        parts[0] = replace(parts[0], sql=f"toDateTime({parts[0].sql})")
     params = ""
     if node.params:
         params = f"({', '.join(_parameter(inner, item, translate) for item in node.params)})"

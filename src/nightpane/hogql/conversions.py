@@ -139,12 +139,7 @@ def _to_datetime(cx: Cx, node: n.Call, parts: list[Expr]) -> Expr:
     text = _constant_text(node, 0)
     if text is not None and len(parts) == 1 and (moment := read_time(text, cx.state.timezone)):
         return Expr(datetime_sql(moment, cx.state.timezone), DATETIME)
-    if value.type.kind == "datetime":
-        sql = value.sql if len(parts) == 1 else f"toTimeZone({value.sql}, {zone})"
-        return Expr(sql, value.type)
-    if value.type.kind == "date":
-        return Expr(f"toDateTime64({value.sql}, 6, {zone})", DATETIME.null(value.type.nullable))
-    if value.type.kind in ("int", "float"):
+    if value.type.kind in ("date", "datetime", "int", "float"):
         return Expr(f"toDateTime({value.sql}, {zone})", DATETIME.null(value.type.nullable))
     return Expr(_parsed(cx, value, zone), DATETIME.null())
 

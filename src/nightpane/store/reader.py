@@ -57,6 +57,7 @@ class ReadLimits:
             "output_format_json_quote_64bit_integers": 0,
             "output_format_json_quote_denormals": 1,
             "output_format_json_validate_utf8": 1,
+            "output_format_json_named_tuples_as_objects": 0,
             "readonly": 1,
         }
 
