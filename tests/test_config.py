@@ -72,10 +72,10 @@ def test_local_keys_never_go_to_another_host(tmp_path: Path) -> None:
     assert (found.host, found.api_key) == ("https://eu.i.posthog.com", None)
 
 
-def test_a_foreign_key_goes_to_posthog_and_not_to_the_local_server(tmp_path: Path) -> None:
+def test_a_foreign_key_never_goes_to_the_local_server(tmp_path: Path) -> None:
     enter_server(tmp_path, pid=os.getpid(), host="http://127.0.0.1:8321")
     found = settings(tmp_path, {"POSTHOG_API_KEY": "phc_cloud"})
-    assert (found.host, found.sources["host"]) == ("https://us.i.posthog.com", "default")
+    assert (found.host, found.api_key) == (None, "phc_cloud")
 
 
 def test_keys_do_not_belong_in_the_committed_file(tmp_path: Path) -> None:

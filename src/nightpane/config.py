@@ -1,9 +1,9 @@
 """Every setting of nightpane, in one table.
 
 A value comes from the first of: the argument, the environment, ``.env``, ``nightpane.toml``, the
-local server that is running, the default. PostHog's own default host is only taken when a project
-API key is set that no running local server knows. Keys are never read from ``nightpane.toml``,
-which is made to be committed.
+local server that is running, the default. There is no default host: without one, events wait in the
+spool rather than go where nobody sent them. Keys are never read from ``nightpane.toml``, which is
+made to be committed.
 """
 
 from __future__ import annotations
@@ -23,7 +23,6 @@ from nightpane.errors import ConfigError
 
 __all__ = ["SETTINGS", "RunningServer", "Setting", "Settings", "load", "running_servers"]
 
-POSTHOG_DEFAULT_HOST = "https://us.i.posthog.com"  # as in PostHog's SDKs
 _TRUE = {"1", "true", "yes", "on"}
 _FALSE = {"0", "false", "no", "off", ""}
 
@@ -138,8 +137,6 @@ def load(
     state_dir = _path(values, "state_dir", platformdirs.user_state_dir("nightpane"))
     if find_server:
         _fill_from_server(values, sources, state_dir)
-    if "host" not in values and "api_key" in values:
-        values["host"], sources["host"] = POSTHOG_DEFAULT_HOST, "default"
     return Settings(
         host=_host(values.get("host"), sources.get("host")),
         project_id=_text(values, "project_id"),

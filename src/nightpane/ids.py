@@ -46,13 +46,13 @@ class IdGenerator:
     ) -> None:
         self._clock_ns = clock_ns
         self._random_bytes = random_bytes
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal handler may ask while an id is made
         self._last = 0
         os.register_at_fork(after_in_child=self._after_fork)
 
     def _after_fork(self) -> None:
         # The parent may have held the lock, and both would count on from the same value.
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._last = 0
 
     def next_bits(self) -> int:

@@ -135,7 +135,7 @@ class QueryClient:
                     ) from error
                 self._sleep(0.5 * 2**attempt)
                 continue
-            if answer.status_code in (429, 502, 503, 504) and not last:
+            if answer.status_code in (429, 502, 503) and not last:
                 self._sleep(_retry_after(answer.headers.get("Retry-After"), attempt))
                 continue
             break

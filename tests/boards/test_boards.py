@@ -47,9 +47,9 @@ def test_the_funnel_counts_rounds_and_has_no_row_for_a_stage_never_emitted(
     events.append(event("round_started", EVENING, **twice))
     send(server, events)
     assert rows(server, ROUND_FUNNEL, Scope(project="funnel")) == [
-        {"project": "funnel", "stage": "started", "rounds": 2},
-        {"project": "funnel", "stage": "scored", "rounds": 2},
-        {"project": "funnel", "stage": "kept", "rounds": 1},
+        {"loop": "funnel", "stage": "started", "rounds": 2},
+        {"loop": "funnel", "stage": "scored", "rounds": 2},
+        {"loop": "funnel", "stage": "kept", "rounds": 1},
     ]
 
 
@@ -82,7 +82,7 @@ def test_a_range_keeps_a_round_whole_that_crosses_its_edge(server: LocalServer) 
     send(server, one_round(before, project="edge", kept=True, lasts_s=600))
     assert rows(server, ROUND_FUNNEL, Scope(project="edge", start=EVENING)) == []
     found = rows(server, ROUND_FUNNEL, Scope(project="edge", end=EVENING))
-    assert found[-1] == {"project": "edge", "stage": "kept", "rounds": 1}
+    assert found[-1] == {"loop": "edge", "stage": "kept", "rounds": 1}
 
 
 def test_runs_and_the_rounds_of_one(server: LocalServer) -> None:

@@ -21,18 +21,18 @@ def _hogql(scope: Scope) -> str:
     names = ", ".join(f"'{event}'" for event, _ in STAGES)
     words = ", ".join(f"'{stage}'" for _, stage in STAGES)
     return f"""select
-    project,
+    loop,
     [{words}][step] as stage,
     count() as rounds
 from (
     select
-        project,
+        if(client = 'internal', project, concat(project, ' · ', client)) as loop,
         indexOf([{names}], arrayJoin(reached)) as step
     from {_indent(per_round(scope, ()))}
 )
 where step > 0
-group by project, step
-order by project, step
+group by loop, step
+order by loop, step
 limit 1000"""  # noqa: S608 (fixed texts only: values are placeholders)
 
 
@@ -44,12 +44,12 @@ ROUND_FUNNEL = Board(
     name="Round Funnel",
     question="Where do rounds drop off?",
     description=(
-        "Rounds that reached each stage, counted by round_id. A stage a loop never emits has no "
-        "row: it is missing, not a loss."
+        "Rounds that reached each stage, counted by round_id, for each loop (project and client). "
+        "A stage a loop never emits has no row: it is missing, not a loss."
     ),
     display="ActionsBar",
     query=_hogql,
     x="stage",
     y=("rounds",),
-    series="project",
+    series="loop",
 )

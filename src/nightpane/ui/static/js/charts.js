@@ -153,14 +153,14 @@ function plotRange(scores, lower) {
 export const STAGES = ["started", "generated", "applied", "scored", "kept"];
 const OPTIONAL = new Set(["started", "generated", "applied"]);
 
-/** Rounds by stage and project: `rows` of {project, stage, rounds}. A missing optional stage is not emitted. */
+/** Rounds by stage and loop: `rows` of {loop, stage, rounds}. A missing optional stage is not emitted. */
 export function funnelTable(rows) {
-  const projects = new Map();
+  const loops = new Map();
   for (const row of rows) {
-    if (!projects.has(row.project)) projects.set(row.project, new Map());
-    projects.get(row.project).set(row.stage, row.rounds);
+    if (!loops.has(row.loop)) loops.set(row.loop, new Map());
+    loops.get(row.loop).set(row.stage, row.rounds);
   }
-  return [...projects].map(([project, found]) => {
+  return [...loops].map(([loop, found]) => {
     const whole = Math.max(...found.values());
     let before = null;
     const stages = STAGES.map((stage) => {
@@ -170,14 +170,14 @@ export function funnelTable(rows) {
       if (rounds !== null) before = rounds;
       return { stage, rounds, share, step };
     });
-    return { project, whole, stages };
+    return { loop, whole, stages };
   }).sort((a, b) => b.whole - a.whole);
 }
 
-/** Bars for the funnel, one group a stage, one colour a project. */
-export function funnel(element, projects) {
-  const several = projects.length > 1;
-  const label = projects.map((entry) => `${entry.project ?? "(none)"}: ` + entry.stages.map((s) =>
+/** Bars for the funnel, one group a stage, one colour a loop. */
+export function funnel(element, loops) {
+  const several = loops.length > 1;
+  const label = loops.map((entry) => `${entry.loop ?? "(none)"}: ` + entry.stages.map((s) =>
     `${s.stage} ${s.rounds === null ? "not emitted" : s.rounds}`).join(", ")).join("; ");
   const content = ({ data, seriesName }) => tip(
     `${several ? `${seriesName} · ` : ""}${data.stage.stage}`,
@@ -189,13 +189,13 @@ export function funnel(element, projects) {
     legend: several ? { top: 0, left: 0, itemWidth: 11, itemHeight: 11, icon: "circle", type: "scroll",
       textStyle: { color: c.soft, width: 150, overflow: "truncate" } } : undefined,
     tooltip: tooltip(c, content),
-    xAxis: { type: "value", show: false, min: 0, max: several ? undefined : projects[0].whole },
+    xAxis: { type: "value", show: false, min: 0, max: several ? undefined : loops[0].whole },
     yAxis: axis(c, { type: "category", data: STAGES, inverse: true, splitLine: { show: false },
       axisLabel: { color: c.ink, fontSize: 13 } }),
-    series: projects.map((entry) => ({
-      name: entry.project ?? "(none)", type: "bar", barCategoryGap: several ? "22%" : "34%", barMaxWidth: 40,
+    series: loops.map((entry) => ({
+      name: entry.loop ?? "(none)", type: "bar", barCategoryGap: several ? "22%" : "34%", barMaxWidth: 40,
       showBackground: !several, backgroundStyle: { color: c.line, opacity: 0.45, borderRadius: 5 },
-      itemStyle: { borderRadius: 5, color: colourOf(c, entry.project) },
+      itemStyle: { borderRadius: 5, color: colourOf(c, entry.loop) },
       label: { show: true, position: "right", color: c.soft, fontSize: several ? 11 : 12.5, distance: 7,
         formatter: ({ data }) => (data.stage.rounds === null ? "not emitted"
           : `${f.count(data.stage.rounds)} · ${f.percent(data.stage.share)}`) },
@@ -267,4 +267,7 @@ export function setProjects(names) {
   order = [...names].sort();
 }
 
-const colourOf = (c, name) => c.series[Math.max(order.indexOf(name), 0) % c.series.length];
+function colourOf(c, name) {
+  if (!order.includes(name)) order.push(name); // a loop of a client: after the projects
+  return c.series[order.indexOf(name) % c.series.length];
+}

@@ -76,14 +76,14 @@ export function drawBoard(container, board, rows) {
 }
 
 function drawFunnel(rows, chart) {
-  const projects = charts.funnelTable(rows);
-  const left = projects.length - MOST_PROJECTS;
-  const flat = projects.flatMap((entry) => entry.stages.map((stage) => ({ project: entry.project, ...stage })));
+  const loops = charts.funnelTable(rows);
+  const left = loops.length - MOST_PROJECTS;
+  const flat = loops.flatMap((entry) => entry.stages.map((stage) => ({ loop: entry.loop, ...stage })));
   return {
-    draw: () => charts.funnel(chart, projects.slice(0, MOST_PROJECTS)),
-    about: left > 0 ? `The ${MOST_PROJECTS} busiest of ${projects.length} projects; the table has all.` : null,
+    draw: () => charts.funnel(chart, loops.slice(0, MOST_PROJECTS)),
+    about: left > 0 ? `The ${MOST_PROJECTS} busiest of ${loops.length} loops; the table has all.` : null,
     more: [asTable([
-      { name: "Project", long: true, cell: (row) => row.project },
+      { name: "Loop", long: true, cell: (row) => row.loop },
       { name: "Stage", cell: (row) => row.stage },
       { name: "Rounds", number: true, cell: (row) => (row.rounds === null ? "not emitted" : f.count(row.rounds)) },
       { name: "Of all", number: true, cell: (row) => f.percent(row.share) },
