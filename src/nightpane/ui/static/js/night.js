@@ -37,9 +37,10 @@ function bar(digest, go) {
 }
 
 function figure(name, value, note, tone, word) {
+  const small = word || String(value).length > 9; // a word, or a figure that would wrap
   return h("div", { class: "figure" },
     h("dt", {}, name),
-    h("dd", { class: `value${word ? " word" : ""}` }, value),
+    h("dd", { class: `value${small ? " word" : ""}` }, value),
     note ? h("dd", { class: `note ${tone ?? ""}` }, note) : null);
 }
 
@@ -55,11 +56,11 @@ function figures(digest) {
     figure("Kept", f.count(digest.kept), rate === null ? null
       : `${f.percent(rate)}${interval ? `, 95 % within ${Math.round(interval.low * 100)} to ${Math.round(interval.high * 100)} %` : ""}`),
     one ? best(one.scores[0]) : improving(digest),
-    figure("Cost", cost.known_usd === null ? "unknown" : `${cost.complete ? "" : "≥ "}${f.usd(cost.known_usd)}`,
+    figure("Cost", cost.known_usd === null ? "unknown" : `${cost.complete ? "" : "≥\u00a0"}${f.usd(cost.known_usd)}`,
       cost.known_usd === null ? "no round says what it cost"
         : missing ? `unknown for ${f.count(missing)} of ${f.count(cost.rounds)} rounds` : null,
       null, cost.known_usd === null),
-    figure("Cost per kept round", cost.per_kept_usd === null ? (digest.kept ? "unknown" : "none kept") : `${cost.complete ? "" : "≥ "}${f.usd(cost.per_kept_usd)}`,
+    figure("Cost per kept round", cost.per_kept_usd === null ? (digest.kept ? "unknown" : "none kept") : `${cost.complete ? "" : "≥\u00a0"}${f.usd(cost.per_kept_usd)}`,
       null, null, cost.per_kept_usd === null),
     stops(digest));
 }
