@@ -82,10 +82,10 @@ class Scope:
         self.__exit__(kind, error, trace)
 
     def _begin(self) -> None:
-        raise NotImplementedError
+        """Do what comes with entering."""
 
     def _end(self, error: BaseException | None) -> None:
-        raise NotImplementedError
+        """Do what comes with leaving, by an exception or at the end."""
 
     def _leave(self) -> None:
         token, self._token = self._token, None
