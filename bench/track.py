@@ -28,8 +28,9 @@ CALLS = 5_000
 BLOCK = 50
 TIGHT = 20_000
 KILLED = 1_000
+
 PROPERTIES = {
-    **{f"text_{at}": "some sixty characters of text, for the size of an event" for at in range(27)},
+    **{f"text_{at}": "some sixty characters of text, for the size of an event" for at in range(33)},
     **{f"number_{at}": at * 1.25 for at in range(10)},
     "score": 0.75,
     "metric": "val_loss",
@@ -84,9 +85,13 @@ def make(kind: str, host: str) -> tuple[Callable[[], object], Callable[[], objec
             "round_kept", distinct_id="bench:internal:coder", properties=PROPERTIES
         ), client.flush
     import nightpane
+    from nightpane.ids import new_ulid
 
     pane = nightpane.Pane("bench", api_key=KEY, host=host)
-    return lambda: pane.track("round_kept", agent="coder", **PROPERTIES), pane.flush
+    round_id = new_ulid()
+    return lambda: pane.track(
+        "round_kept", agent="coder", round_id=round_id, **PROPERTIES
+    ), pane.flush
 
 
 def child(kind: str, host: str) -> None:
