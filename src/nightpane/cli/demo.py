@@ -23,9 +23,21 @@ _POLL_S = 0.05
 
 
 @click.command()
-@click.option("--rounds", default=40, show_default=True, type=click.IntRange(2, 10_000))
+@click.option(
+    "--rounds",
+    default=40,
+    show_default=True,
+    type=click.IntRange(2, 10_000),
+    help="Rounds of the night.",
+)
 @click.option("--exit", "exit_when_done", is_flag=True, help="End instead of serving the page.")
-@click.option("--port", default=8321, show_default=True, help="Port of the server, if none runs.")
+@click.option(
+    "--port",
+    default=8321,
+    show_default=True,
+    type=click.IntRange(0, 65535),
+    help="Port of the server, if none runs.",
+)
 @click.option("--seed", type=int, help="Repeat a night; by default each one is another.")
 @json_option
 def command(rounds: int, exit_when_done: bool, port: int, seed: int | None, as_json: bool) -> int:
