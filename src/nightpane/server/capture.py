@@ -54,7 +54,7 @@ class Limits:
 
     body_timeout_s: float = 30.0
     max_in_flight_bytes: int = 192 * MIB
-    threads: int = 3
+    threads: int = 1  # Python runs one at a time: more only get in each other's way
 
 
 class Intake:

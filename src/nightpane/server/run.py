@@ -6,6 +6,7 @@ SIGTERM and SIGINT end it in order: no new requests, running ones finish, what w
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import os
 import signal
@@ -63,6 +64,8 @@ def serve(
         )
         entry = state_dir / "servers" / f"{os.getpid()}.json"
 
+        _spare_the_collector()
+
         def ready() -> None:
             _enter(entry, address, store.data_dir)
             on_ready(address, keys)
@@ -92,6 +95,13 @@ async def _until_signalled(server: _Server, listener: socket.socket) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, server.handle_exit, number, None)
     await server._serve([listener])
+
+
+def _spare_the_collector() -> None:
+    """Have Python look for garbage cycles rarely: a batch is thousands of objects and no cycle."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
 
 
 def _listen(host: str, port: int) -> socket.socket:

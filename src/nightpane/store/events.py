@@ -7,7 +7,7 @@ writer waits for the disk.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -23,8 +23,11 @@ from nightpane.store.schema import HEAVY, HOT, escape_key, hot_column
 __all__ = ["Row", "StoredEvent", "person_uuid", "to_row"]
 
 _NUMBER = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*")
-_FIRST = datetime(1900, 1, 1, tzinfo=UTC)  # what DateTime64(6) holds
-_LAST = datetime(2261, 12, 31, tzinfo=UTC)
+_FIRST_YEAR, _LAST_YEAR = 1900, 2261  # what DateTime64(6) surely holds
+_FIRST = datetime(_FIRST_YEAR, 1, 1, tzinfo=UTC)
+_LAST = datetime(_LAST_YEAR, 12, 31, tzinfo=UTC)
+_TIME_CHARS = len("2026-11-23 03:00:00.000000")
+_MOST_PLACES = 16_384  # so that keys made of data cannot fill the memory
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,22 +76,26 @@ def to_row(event: StoredEvent, person_id: str) -> Row:
         "props": cold,
     }
     for name, value in properties.items():
-        hot = _HOT.get(name)
-        if hot is not None:
-            row[hot[0]] = None if value is None else hot[1](value)
-        elif value is not None and name not in HEAVY:
-            # A float that is no number is null in JSON, and so no value here either.
-            text = value if type(value) is str else _raw(value)
-            if text != "null" or type(value) is str:
-                cold[escape_key(name)] = text
+        place = _PLACES.get(name) or _place(name)
+        if value is None:
+            continue
+        if place.hot is not None:
+            row[place.column] = place.hot(value)
+        elif not place.column:
+            continue
+        elif type(value) is str:
+            cold[place.column] = value
+        elif (text := _raw(value)) != "null":  # NaN is null in JSON
+            cold[place.column] = text
     return Row(bytes.fromhex(event.uuid.replace("-", "")), orjson.dumps(row))
 
 
 def _time(moment: datetime) -> str:
     if moment.tzinfo is not UTC:
         moment = moment.astimezone(UTC)
-    moment = min(max(moment, _FIRST), _LAST)
-    return moment.replace(tzinfo=None).isoformat(" ", "microseconds")
+    if not _FIRST_YEAR <= moment.year <= _LAST_YEAR:
+        moment = _FIRST if moment.year < _FIRST_YEAR else _LAST
+    return moment.isoformat(" ", "microseconds")[:_TIME_CHARS]
 
 
 _arrival = lru_cache(maxsize=16)(_time)  # one time of arrival serves a whole batch
@@ -126,10 +133,26 @@ def _text(value: Any) -> str:
     return value if isinstance(value, str) else dumps(value)
 
 
-def _reader(kind: str) -> Any:
+def _reader(kind: str) -> Callable[[Any], Any]:
     if "Float64" in kind:
         return _number
     return _bool if "Bool" in kind else _text
 
 
-_HOT = {name: (hot_column(name), _reader(kind)) for name, kind in HOT.items()}
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a property goes: a typed column with its reader, a path in ``props``, or nowhere."""
+
+    column: str
+    hot: Callable[[Any], Any] | None
+
+
+_PLACES = {name: _Place(hot_column(name), _reader(kind)) for name, kind in HOT.items()}
+
+
+def _place(name: str) -> _Place:
+    """Return where a property not yet met goes, and remember it."""
+    place = _Place("" if name in HEAVY else escape_key(name), None)
+    if len(_PLACES) < _MOST_PLACES:
+        _PLACES[name] = place
+    return place

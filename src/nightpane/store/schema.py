@@ -8,7 +8,6 @@ SQL.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import lru_cache
 
 __all__ = [
     "DATABASE",
@@ -87,7 +86,6 @@ def hot_column(name: str) -> str:
     return f"mat_{name}"
 
 
-@lru_cache(maxsize=8192)
 def escape_key(name: str) -> str:
     """Return the path of a cold property in ``props``: no dots, never empty, reversible.
 

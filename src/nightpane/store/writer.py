@@ -23,7 +23,7 @@ from nightpane.store.schema import DATABASE
 
 __all__ = ["StoreBusyError", "Submission", "Writer"]
 
-_GROUP_ROWS = 1_000
+_GROUP_ROWS = 4_000
 _GROUP_BYTES = 16 * 1024 * 1024
 _LINGER_S = 0.01
 _MAX_PENDING_BYTES = 128 * 1024 * 1024
