@@ -14,7 +14,7 @@ import click
 
 import nightpane
 from nightpane.cli import morning
-from nightpane.cli._output import console, json_option
+from nightpane.cli._output import json_option
 from nightpane.config import RunningServer, load, running_servers
 from nightpane.errors import ConfigError, StoreError
 
@@ -53,7 +53,8 @@ def command(rounds: int, exit_when_done: bool, port: int, seed: int | None, as_j
         if exit_when_done:
             return 0
         if not as_json:
-            console().print(f"\nThe pane: [bold]{server.pane_url}[/]   (Ctrl-C ends it)")
+            # Not through the console, which would break the address at the screen's width.
+            click.echo(f"\nThe pane: {server.pane_url}\nCtrl-C ends it.")
         _wait_for_end(server)
     return 0
 
