@@ -2,9 +2,10 @@
 
 Both write the same generations of some 2.5 KB into the same schema, in the same run: the raw side
 in INSERTs of ready-made rows with the table's own fsync, the HTTP side as JSON bodies of as many
-events from concurrent clients, timed until the query API counts them all. Prints one JSON line.
+events from concurrent clients, timed until the query API counts them all. nightpane's own sender
+puts 500 events into a request. Prints one JSON line.
 
-    python bench/ingest.py [--events 20000] [--batch 1000] [--clients 4]
+    python bench/ingest.py [--events 20000] [--batch 500] [--clients 4]
 """
 
 from __future__ import annotations
@@ -150,7 +151,7 @@ def main() -> None:
     """Run both sides and print the figures."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--events", type=int, default=20_000)
-    parser.add_argument("--batch", type=int, default=1_000)
+    parser.add_argument("--batch", type=int, default=500)
     parser.add_argument("--clients", type=int, default=4)
     given = parser.parse_args()
     results: multiprocessing.Queue[float] = multiprocessing.Queue()

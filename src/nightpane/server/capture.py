@@ -24,7 +24,6 @@ from nightpane.server.body import MIB, decode_payload, read_body
 from nightpane.server.errors import CaptureRefusal, JsonResponse
 from nightpane.server.ingest import (
     Batch,
-    check_sizes,
     check_token,
     read_batch,
     stored_events,
@@ -169,8 +168,7 @@ def _capture(limit_bytes: int) -> Handler:
             )
             batch = read_batch(parse(text), query=query)
             check_token(batch.token, take.keys)
-            check_sizes(batch.events, len(text), EVENT_LIMIT_BYTES)
-            return stored_events(batch, take.now()), None
+            return stored_events(batch, take.now(), EVENT_LIMIT_BYTES), None
 
         await take.store_events(raw, make)
         if query.get("beacon") == "1":
@@ -189,8 +187,7 @@ async def _capture_ai_batch(request: Request) -> Response:
         batch = read_batch(parse(text), query=request.query_params)
         check_token(batch.token, take.keys)
         _only_ai(batch)
-        check_sizes(batch.events, len(text), AI_EVENT_LIMIT_BYTES)
-        return stored_events(batch, take.now()), None
+        return stored_events(batch, take.now(), AI_EVENT_LIMIT_BYTES), None
 
     await take.store_events(raw, make)
     return JsonResponse({"status": "Ok"})

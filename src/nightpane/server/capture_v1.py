@@ -31,10 +31,10 @@ from nightpane.server.ingest import (
     canonical_uuid,
     check_token,
     is_illegal_distinct_id,
+    json_within,
 )
 from nightpane.server.times import event_time, parse_time, skew
 from nightpane.store import StoredEvent
-from nightpane.store.json_text import dumps
 
 __all__ = ["routes"]
 
@@ -105,9 +105,7 @@ async def _take(request: Request) -> dict[str, Any]:
 
     def make() -> tuple[list[StoredEvent], dict[str, Any]]:
         text = raw if encoding == "identity" else inflate(raw, encoding, BATCH_LIMIT_BYTES)
-        return _read(
-            _batch(parse(text)), frame, take.now(), check_size=len(text) > EVENT_LIMIT_BYTES
-        )
+        return _read(_batch(parse(text)), frame, take.now())
 
     results: dict[str, Any] = await take.store_events(raw, make)
     return results
@@ -174,7 +172,7 @@ def _check_options(options: Any) -> None:
 
 
 def _read(
-    batch: list[Mapping[str, Any]], frame: _Frame, now: datetime, *, check_size: bool
+    batch: list[Mapping[str, Any]], frame: _Frame, now: datetime
 ) -> tuple[list[StoredEvent], dict[str, Any]]:
     ahead = skew(frame.sent_at, now)
     events: list[StoredEvent] = []
@@ -182,9 +180,6 @@ def _read(
     for event in batch:
         uuid = str(event["uuid"])
         try:
-            if check_size and len(dumps(event).encode()) > EVENT_LIMIT_BYTES:
-                is_ai = str(event.get("event")).startswith("$ai_")
-                raise _Dropped("ai_event_too_big" if is_ai else "event_too_big")
             events.append(_stored_event(event, frame, now, ahead))
             results[uuid] = {"result": "ok"}
         except _Dropped as dropped:
@@ -211,6 +206,9 @@ def _stored_event(
     _reinject(properties, event, frame)
     if properties.get("$ignore_sent_at"):
         ahead = timedelta()
+    text = json_within(properties, EVENT_LIMIT_BYTES)
+    if text is None:
+        raise _Dropped("ai_event_too_big" if name.startswith("$ai_") else "event_too_big")
     return StoredEvent(
         uuid=canonical_uuid(event["uuid"]) or "",
         event=name,
@@ -219,6 +217,7 @@ def _stored_event(
         properties=properties,
         created_at=now,
         process_person=properties.get("$process_person_profile") is not False,
+        properties_json=text,
     )
 
 

@@ -6,7 +6,7 @@ The rules are those of PostHog's capture service, v0; capture v1 shares the part
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -23,9 +23,9 @@ from nightpane.store.json_text import dumps
 __all__ = [
     "Batch",
     "canonical_uuid",
-    "check_sizes",
     "check_token",
     "is_illegal_distinct_id",
+    "json_within",
     "read_batch",
     "stored_events",
 ]
@@ -96,31 +96,25 @@ def check_token(token: str, keys: Keys) -> None:
     raise CaptureRefusal(401, "API key is not valid for this server", tag="invalid_api_token")
 
 
-def check_sizes(events: Iterable[Any], body_bytes: int, limit_bytes: int) -> None:
-    """Raise CaptureRefusal (413) when an event is larger than the limit."""
-    if body_bytes <= limit_bytes:
-        return
-    for event in events:
-        size = len(dumps(event).encode())
-        if size > limit_bytes:
-            raise CaptureRefusal(
-                413,
-                f"event is too large: {size} bytes, the limit is {limit_bytes}",
-                tag="payload_too_large",
-            )
+def json_within(properties: Mapping[str, Any], limit_bytes: int) -> str | None:
+    """Return the JSON text of an event's properties, None when it is larger than the limit."""
+    text = dumps(properties)
+    if len(text) * 4 > limit_bytes and len(text.encode()) > limit_bytes:
+        return None
+    return text
 
 
-def stored_events(batch: Batch, now: datetime) -> list[StoredEvent]:
+def stored_events(batch: Batch, now: datetime, limit_bytes: int) -> list[StoredEvent]:
     """Return the events of a v0 batch, ready for the store.
 
-    Raises CaptureRefusal (400) when any of them has no name or no distinct id, or an unreadable
-    uuid: as in PostHog, the whole request is refused then.
+    Raises CaptureRefusal when any of them has no name, no distinct id or an unreadable uuid (400),
+    or properties beyond the limit (413): as in PostHog, the whole request is refused then.
     """
     ahead = skew(batch.sent_at, now)
-    return [_stored_event(event, now, ahead) for event in batch.events]
+    return [_stored_event(event, now, ahead, limit_bytes) for event in batch.events]
 
 
-def _stored_event(event: Any, now: datetime, ahead: timedelta) -> StoredEvent:
+def _stored_event(event: Any, now: datetime, ahead: timedelta, limit_bytes: int) -> StoredEvent:
     if not isinstance(event, dict):
         raise _unparsable("each event must be an object")
     name = event.get("event")
@@ -138,6 +132,11 @@ def _stored_event(event: Any, now: datetime, ahead: timedelta) -> StoredEvent:
             _fold(properties, key, event[key])
     if properties.get("$ignore_sent_at"):
         ahead = timedelta()
+    text = json_within(properties, limit_bytes)
+    if text is None:
+        raise CaptureRefusal(
+            413, f"event is larger than {limit_bytes} bytes", tag="payload_too_large"
+        )
     return StoredEvent(
         uuid=_uuid(event.get("uuid")),
         event=name[:MAX_NAME_CHARS],
@@ -148,6 +147,7 @@ def _stored_event(event: Any, now: datetime, ahead: timedelta) -> StoredEvent:
         properties=properties,
         created_at=now,
         process_person=properties.get("$process_person_profile") is not False,
+        properties_json=text,
     )
 
 

@@ -35,7 +35,8 @@ class StoredEvent:
     """One event to be stored. ``uuid`` is its identity: the store keeps one row of each.
 
     ``properties`` are plain JSON values. ``process_person=False`` leaves persons alone, as
-    ``$process_person_profile: false`` does.
+    ``$process_person_profile: false`` does. ``properties_json`` is their JSON text where the caller
+    has it already.
     """
 
     uuid: str
@@ -45,6 +46,7 @@ class StoredEvent:
     properties: Mapping[str, Any] = field(default_factory=dict)
     created_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     process_person: bool = True
+    properties_json: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +74,7 @@ def to_row(event: StoredEvent, person_id: str) -> Row:
         "created_at": _arrival(event.created_at),
         "distinct_id": event.distinct_id,
         "person_id": person_id,
-        "properties": dumps(properties),
+        "properties": event.properties_json or dumps(properties),
         "props": cold,
     }
     for name, value in properties.items():
