@@ -9,6 +9,7 @@ NightpaneError
 │   └── UnreachableError   no answer came at all
 ├── HogQLError             a query is refused, with the place in its text
 ├── StoreError             the local store cannot do what was asked
+│   ├── StoreBusyError     more waits to be written than is held in memory
 │   ├── StoreLockedError   another process owns the store
 │   └── QueryLimitError    a query reached its limit of time, memory or rows
 ├── LedgerError            a ledger file cannot be read at all
@@ -30,6 +31,7 @@ __all__ = [
     "QueryLimitError",
     "SpoolError",
     "SpoolFullError",
+    "StoreBusyError",
     "StoreError",
     "StoreLockedError",
     "UnreachableError",
@@ -117,6 +119,10 @@ class HogQLError(NightpaneError):
 
 class StoreError(NightpaneError):
     """The local store cannot do what was asked."""
+
+
+class StoreBusyError(StoreError):
+    """More is waiting to be written than the store holds in memory: try again later."""
 
 
 class StoreLockedError(StoreError):

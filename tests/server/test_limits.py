@@ -17,14 +17,14 @@ import uvicorn
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nightpane.errors import StoreError
+from nightpane.errors import StoreBusyError, StoreError
 from nightpane.server import protocol
 from nightpane.server.app import create_app
 from nightpane.server.capture import Limits
 from nightpane.server.keys import Keys
 from nightpane.server.protocol import GuardedProtocol
 from nightpane.server.times import event_time, parse_time, skew
-from nightpane.store import StoreBusyError, StoredEvent
+from nightpane.store import StoredEvent
 
 KEYS = Keys(1, "phc_test", "phx_test", "token")
 BODY = {"api_key": "phc_test", "batch": [{"event": "x", "distinct_id": "a"}]}

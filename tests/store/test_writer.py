@@ -9,7 +9,7 @@ from concurrent.futures import Future
 
 import pytest
 
-from nightpane.store import StoreBusyError, StoreError
+from nightpane.errors import StoreBusyError, StoreError
 from nightpane.store.events import Row
 from nightpane.store.persons import Persons
 from nightpane.store.properties import PropertyTypes

@@ -5,7 +5,6 @@ from nightpane.store.events import StoredEvent, person_uuid
 from nightpane.store.reader import ReadLimits, ReadResult
 from nightpane.store.schema import DATABASE, HEAVY, HOT, escape_key, hot_column
 from nightpane.store.store import Store
-from nightpane.store.writer import StoreBusyError
 
 __all__ = [
     "DATABASE",
@@ -15,7 +14,6 @@ __all__ = [
     "ReadLimits",
     "ReadResult",
     "Store",
-    "StoreBusyError",
     "StoreError",
     "StoreLockedError",
     "StoredEvent",

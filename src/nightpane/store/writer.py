@@ -13,7 +13,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from nightpane.errors import StoreError
+from nightpane.errors import StoreBusyError, StoreError
 from nightpane.store.dedup import UuidIndex
 from nightpane.store.engine import Connection
 from nightpane.store.events import Row
@@ -21,7 +21,7 @@ from nightpane.store.persons import PersonChange, Persons
 from nightpane.store.properties import PropertyTypes
 from nightpane.store.schema import DATABASE
 
-__all__ = ["StoreBusyError", "Submission", "Writer"]
+__all__ = ["Submission", "Writer"]
 
 _GROUP_ROWS = 4_000
 _GROUP_BYTES = 16 * 1024 * 1024
@@ -35,10 +35,6 @@ INSERT_SETTINGS = (
     "input_format_try_infer_datetimes = 0, input_format_json_try_infer_numbers_from_strings = 0, "
     "max_insert_threads = 1, async_insert = 0, materialize_skip_indexes_on_insert = 0"
 )
-
-
-class StoreBusyError(StoreError):
-    """More is waiting to be written than the store holds in memory: try again later."""
 
 
 @dataclass(slots=True)
