@@ -10,11 +10,13 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from nightpane.client.spool.files import Files
 from nightpane.client.transport import TransportError
 from nightpane.client.verdicts import Response
+
+Seen = TypeVar("Seen")
 
 OK = Response(200, {}, b'{"status":"Ok"}')
 DEADLINE_S = 20.0
@@ -199,9 +201,18 @@ def segments(folder: Path, suffix: str = "seg") -> list[Path]:
     return sorted(folder.glob(f"*.{suffix}"))
 
 
+def each_file(folder: Path, look: Callable[[Path], Seen]) -> list[Seen]:
+    """Return what ``look`` sees in each file of a spool, whose sender renames files meanwhile."""
+    while True:
+        try:
+            return [look(path) for path in sorted(folder.iterdir())]
+        except FileNotFoundError:
+            continue
+
+
 def spooled_bytes(folder: Path) -> bytes:
     """Return everything that lies in a spool folder."""
-    return b"".join(path.read_bytes() for path in sorted(folder.glob("*")))
+    return b"".join(each_file(folder, Path.read_bytes))
 
 
 def read_events(folder: Path) -> Iterator[dict[str, Any]]:

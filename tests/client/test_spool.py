@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.client.support import Clock, Network, read_events, segments, spooled_bytes
+from tests.client.support import Clock, Network, each_file, read_events, segments, spooled_bytes
 
 import nightpane
 from nightpane.client.destination import Destination
@@ -28,9 +28,8 @@ def event(at: int, size: int = 400) -> bytes:
 def test_only_its_owner_may_read_it(make_pane: Make, spool_dir: Path) -> None:
     make_pane().track("hello", agent="a")
     assert stat.S_IMODE(spool_dir.stat().st_mode) == 0o700
-    files = list(spool_dir.iterdir())
-    assert files
-    assert {stat.S_IMODE(path.stat().st_mode) for path in files} == {0o600}
+    modes = each_file(spool_dir, lambda path: stat.S_IMODE(path.stat().st_mode))
+    assert set(modes) == {0o600}
 
 
 def test_an_open_folder_is_closed_to_others(make_pane: Make, spool_dir: Path) -> None:
@@ -113,7 +112,7 @@ def test_a_small_limit_still_turns_over(make_pane: Make, spool_dir: Path) -> Non
             assert pane.flush(10)
             assert pane.track("hello", agent="a", at=at, text="x" * 300) is not None
     assert pane.flush(10)
-    assert sum(path.stat().st_size for path in spool_dir.iterdir()) <= 64_000
+    assert sum(each_file(spool_dir, lambda path: path.stat().st_size)) <= 64_000
 
 
 def test_status_of_a_folder(make_pane: Make, spool_dir: Path, network: Network) -> None:
