@@ -56,7 +56,7 @@ def test_a_running_server_fills_host_and_keys(tmp_path: Path) -> None:
         "phc_local",
         "phx_local",
     )
-    assert found.host_is_local_server
+    assert found.sources["host"] == "local server"
     assert running_servers(tmp_path / "state")[0].pane_url == "http://127.0.0.1:8321/?token=t"
 
 

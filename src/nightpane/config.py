@@ -98,11 +98,6 @@ class Settings:
     def __repr__(self) -> str:
         return f"Settings(host={self.host!r}, project={self.project!r}, client={self.client!r})"
 
-    @property
-    def host_is_local_server(self) -> bool:
-        """Whether the host was found by looking for a running local server."""
-        return self.sources.get("host") == "local server"
-
 
 def load(
     *,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import subprocess
@@ -9,11 +10,15 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.helpers import require
 
 from nightpane import catalog
 from nightpane.testing import LocalServer
 
-pytest.importorskip("sklearn", reason="the example loop needs scikit-learn (extra: demo)")
+
+@pytest.fixture(autouse=True)
+def _the_loop_can_train() -> None:
+    require(importlib.util.find_spec("sklearn"), "scikit-learn (extra: demo), for the example loop")
 
 
 def demo(environ: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -145,17 +145,6 @@ class SpoolWriter:
         with self._lock:
             self._leased = None
 
-    def seal_if_delivered(self, offset: int) -> bool:
-        """Close the segment being written if it is delivered to its end, so that it can go.
-
-        Returns whether it was closed.
-        """
-        with self._lock:
-            if self._active is None or self._active.end != offset:
-                return False
-            self._seal()
-            return True
-
     def seal(self) -> None:
         """Close the segment being written; the next event begins another."""
         with self._lock:
