@@ -3,33 +3,46 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 
-.PHONY: venv demo test lint lock clean
+.PHONY: venv dev demo test lint lock clean
+
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps
 
 venv: .venv/.installed
 
 .venv/.installed: requirements.lock pyproject.toml
 	@echo "installing into .venv (a minute or two, once)"
 	@$(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements.lock
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@$(PIP) --require-hashes -r requirements.lock
+	@$(PIP) --no-build-isolation --editable .
 	@$(BIN)/python -m compileall -q src examples
+	@touch $@
+
+# What the tests need beyond it: every provider's client, the browser driver, the checkers.
+dev: .venv/.installed-dev
+
+.venv/.installed-dev: requirements-dev.lock .venv/.installed
+	@echo "installing what the tests need (a minute or two, once)"
+	@$(PIP) --require-hashes -r requirements-dev.lock
 	@touch $@
 
 demo: venv
 	@$(BIN)/nightpane demo $(ARGS)
 
-test: venv
+test: dev
 	@$(BIN)/python -m pytest $(ARGS)
 
-lint: venv
+lint: dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-# Renews the lock, hashes included, from pyproject.toml.
-lock: venv
-	$(BIN)/pip-compile --quiet --upgrade --generate-hashes --strip-extras --allow-unsafe \
-		--all-extras --no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
+# Renews both locks, hashes included, from pyproject.toml.
+COMPILE := $(BIN)/pip-compile --quiet --upgrade --generate-hashes --strip-extras --allow-unsafe \
+	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host
+
+lock: dev
+	$(COMPILE) --all-extras --output-file requirements-dev.lock pyproject.toml
+	$(COMPILE) --extra server --extra demo --extra build --constraint requirements-dev.lock \
 		--output-file requirements.lock pyproject.toml
 
 clean:
