@@ -3,7 +3,7 @@
 It holds declarations and what follows from them; it never sends, stores or asks anything.
 """
 
-from nightpane.catalog.ai import AI_PROPERTIES
+from nightpane.catalog.ai import AI_EVENTS, AI_PROPERTIES
 from nightpane.catalog.core import (
     FinetuneBatchPublished,
     ModelEscalated,
@@ -37,6 +37,7 @@ from nightpane.catalog.token_machine import (
 from nightpane.catalog.validate import problems
 
 __all__ = [
+    "AI_EVENTS",
     "AI_PROPERTIES",
     "CLASSES",
     "ENVELOPE",

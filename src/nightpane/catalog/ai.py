@@ -10,7 +10,15 @@ from __future__ import annotations
 from nightpane.catalog.spec import PropertySpec, TypeWord
 from nightpane.catalog.taxonomy import PHASES, TASK_TYPES
 
-__all__ = ["AI_PROPERTIES"]
+__all__ = ["AI_EVENTS", "AI_PROPERTIES"]
+
+# What PostHog's lane for large AI events takes; anything else there is refused.
+AI_EVENTS = frozenset(
+    {
+        *("$ai_generation", "$ai_embedding", "$ai_span", "$ai_trace", "$ai_metric"),
+        *("$ai_feedback", "$ai_evaluation"),
+    }
+)
 
 # Type and unit of the group, then name and meaning of each.
 _GROUPS: tuple[tuple[TypeWord, str | None, dict[str, str]], ...] = (

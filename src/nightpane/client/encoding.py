@@ -1,4 +1,7 @@
-"""One event as the JSON that goes into the spool, never larger than PostHog takes."""
+"""One event as the JSON that goes into the spool, never larger than PostHog takes it.
+
+PostHog takes AI events of up to 8 MiB, on a lane of their own; any other event at 900 KiB.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +9,15 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+from nightpane.catalog import AI_EVENTS
 from nightpane.client.values import without_surrogates
 
-__all__ = ["MAX_EVENT_BYTES", "encode", "shorten"]
+__all__ = ["MAX_AI_EVENT_BYTES", "MAX_EVENT_BYTES", "encode", "limit_bytes", "shorten"]
 
 # PostHog refuses events above some 960 kB; its own SDK drops them above 900 KiB.
 MAX_EVENT_BYTES = 900 * 1024
-_CUTS = (200_000, 50_000, 10_000, 2_000, 500, 100)
+MAX_AI_EVENT_BYTES = 8 * 1024 * 1024
+_CUTS = (2_000_000, 200_000, 50_000, 10_000, 2_000, 500, 100)
 
 _dumps = json.JSONEncoder(
     ensure_ascii=False, check_circular=False, allow_nan=False, separators=(",", ":")
@@ -40,18 +45,25 @@ def encode(message: dict[str, Any]) -> bytes:
         return _dumps(without_surrogates(message)).encode("utf-8")
 
 
-def shorten(message: dict[str, Any]) -> bytes:
-    """Return a message as JSON of at most ``MAX_EVENT_BYTES``: its longest values are cut.
+def limit_bytes(event: str) -> int:
+    """Return how large an event of this name may be."""
+    return MAX_AI_EVENT_BYTES if event in AI_EVENTS else MAX_EVENT_BYTES
+
+
+def shorten(message: dict[str, Any], limit_bytes: int = MAX_EVENT_BYTES) -> bytes:
+    """Return a message as JSON of at most ``limit_bytes``: its longest values are cut.
 
     Each cut is told in the property ``$nightpane_truncated``: where, and how long it was.
     """
     properties = message["properties"]
     for limit in _CUTS:
+        if limit > limit_bytes:
+            continue
         cuts: list[dict[str, Any]] = []
         shorter = {name: _cut(value, name, limit, cuts) for name, value in properties.items()}
         shorter["$nightpane_truncated"] = cuts[:100]
         payload = encode({**message, "properties": shorter})
-        if len(payload) <= MAX_EVENT_BYTES:
+        if len(payload) <= limit_bytes:
             return payload
     kept = {name: value for name, value in shorter.items() if _is_small(value)}
     names = [name[:100] for name in shorter if name not in kept]

@@ -225,8 +225,10 @@ class Pipeline:
     def _write(self, message: dict[str, Any]) -> None:
         payload = encoding.encode(message)
         if len(payload) > encoding.MAX_EVENT_BYTES:
-            self._counters.add("truncated")
-            payload = encoding.shorten(message)
+            limit = encoding.limit_bytes(message["event"])
+            if len(payload) > limit:
+                self._counters.add("truncated")
+                payload = encoding.shorten(message, limit)
         self._append(payload)
 
 

@@ -17,8 +17,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import groupby
 
 from nightpane.client.destination import Destination, Route
+from nightpane.client.encoding import MAX_EVENT_BYTES, shorten
 from nightpane.client.health import Counters, Voice
 from nightpane.client.spool.folder import Ack, SpoolFolder
 from nightpane.client.spool.frames import Gap
@@ -36,6 +38,10 @@ _FIRST_RETRY_S = 0.5
 _MAX_RETRY_S = 60.0
 _UNROUTED_S = 5.0
 _TIDY_S = 60.0
+_BATCH = "/batch/"
+_AI_BATCH = "/i/v0/ai/batch/"
+_NO_SUCH_PLACE = (404, 405)
+_NO_AI_LANE = Verdict(Kind.HOLD, status=404)
 
 
 @dataclass(slots=True)
@@ -46,6 +52,12 @@ class _Line:
     attempts: int = 0
     patient: bool = False
     max_events: int = MAX_BATCH_EVENTS
+    has_ai_lane: bool = True
+
+    def thrive(self) -> None:
+        """Go on at full speed: something was taken."""
+        self.attempts, self.not_before, self.patient = 0, 0.0, False
+        self.max_events = min(MAX_BATCH_EVENTS, self.max_events * 2)
 
 
 @dataclass(slots=True)
@@ -213,14 +225,45 @@ class Sender:
 
     def _send(self, lease: _Lease, items: list[Item], route: Route) -> bool:
         """Deliver or set aside these events, in order; False when the rest has to wait."""
+        for is_large, some in groupby(items, lambda item: len(item.payload) > MAX_EVENT_BYTES):
+            send = self._send_large if is_large else self._send_batch
+            if not send(lease, list(some), route):
+                return False
+        return True
+
+    def _send_large(self, lease: _Lease, items: list[Item], route: Route) -> bool:
+        """Deliver AI events one by one on the lane that takes them whole.
+
+        A PostHog without that lane, or one that refuses the event there, gets it cut.
+        """
+        for item in items:
+            if not self._may_go_on():
+                self._is_due(0.0)
+                return False
+            line = self._line(route)
+            verdict = self._post([item], route, _AI_BATCH) if line.has_ai_lane else _NO_AI_LANE
+            if verdict.kind is Kind.DELIVERED:
+                line.thrive()
+                self._delivered(lease, [item], verdict)
+            elif verdict.kind is Kind.SPLIT or verdict.status in _NO_SUCH_PLACE:
+                line.has_ai_lane = verdict.kind is Kind.SPLIT
+                cut = Item(shorten(json.loads(item.payload)), item.end)
+                if not self._send_batch(lease, [cut], route):
+                    return False
+                self._counters.add("truncated")
+            else:
+                self._hold_back(route, line, verdict)
+                return False
+        return True
+
+    def _send_batch(self, lease: _Lease, items: list[Item], route: Route) -> bool:
         if not self._may_go_on():
             self._is_due(0.0)
             return False
-        verdict = self._post(items, route)
+        verdict = self._post(items, route, _BATCH)
         line = self._line(route)
         if verdict.kind is Kind.DELIVERED:
-            line.attempts, line.not_before, line.patient = 0, 0.0, False
-            line.max_events = min(MAX_BATCH_EVENTS, line.max_events * 2)
+            line.thrive()
             self._delivered(lease, items, verdict)
             return True
         if verdict.kind is not Kind.SPLIT:
@@ -232,12 +275,14 @@ class Sender:
             return True
         half = len(items) // 2
         line.max_events = max(1, half)
-        return self._send(lease, items[:half], route) and self._send(lease, items[half:], route)
+        return self._send_batch(lease, items[:half], route) and self._send_batch(
+            lease, items[half:], route
+        )
 
-    def _post(self, items: list[Item], route: Route) -> Verdict:
+    def _post(self, items: list[Item], route: Route, path: str) -> Verdict:
         body = _body(items, route, datetime.fromtimestamp(self._clock(), UTC))
         try:
-            response = self._transport.post(route.host + "/batch/", body, _headers())
+            response = self._transport.post(route.host + path, body, _headers())
         except TransportError as error:
             return Verdict(Kind.RETRY, str(error))
         return judge(response, now_s=self._clock())

@@ -25,6 +25,8 @@ __all__ = ["HttpTransport", "Transport", "TransportError"]
 _CONNECT_S = 5.0
 _READ_S = 15.0
 _TOTAL_S = 30.0
+# A large event over a slow line is not a server that stalls.
+_SLOWEST_BYTES_S = 64 * 1024
 _MAX_BODY_BYTES = 64 * 1024
 
 
@@ -53,6 +55,7 @@ class HttpTransport:
         self._session: requests.Session | None = None
         self._sockets: weakref.WeakSet[socket.socket] = weakref.WeakSet()
         self._began: float | None = None
+        self._allowed_s = total_s
         self._lock = threading.Lock()
 
     def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> Response:
@@ -62,6 +65,7 @@ class HttpTransport:
 
         session = self._session or self._open()
         session.trust_env = not _is_loopback(url)
+        self._allowed_s = self._total_s + len(body) / _SLOWEST_BYTES_S
         self._began = time.monotonic()
         try:
             with session.post(
@@ -84,9 +88,9 @@ class HttpTransport:
             self._began = None
 
     def abort_overdue(self) -> None:
-        """End a request that has taken longer than the limit of its whole duration."""
+        """End a request that takes longer than its limit: fixed, and more for a larger body."""
         began = self._began
-        if began is None or time.monotonic() - began < self._total_s:
+        if began is None or time.monotonic() - began < self._allowed_s:
             return
         for sock in list(self._sockets):
             try:

@@ -42,13 +42,15 @@ class Response:
 class Verdict:
     """What an answer means. ``wait_s`` is the least time before the next attempt.
 
-    ``refused`` names single events that were refused within an accepted batch, uuid to reason.
+    ``refused`` names single events that were refused within an accepted batch, uuid to reason;
+    ``status`` is the HTTP status of an answer that asks to check the host.
     """
 
     kind: Kind
     why: str = ""
     wait_s: float = 0.0
     refused: Mapping[str, str] = field(default_factory=dict)
+    status: int = 0
 
 
 def judge(response: Response, *, now_s: float) -> Verdict:
@@ -66,7 +68,7 @@ def judge(response: Response, *, now_s: float) -> Verdict:
         return Verdict(Kind.HOLD, f"{why}: check POSTHOG_API_KEY", max(_HOLD_S, wait_s))
     if status == 402:
         return Verdict(Kind.HOLD, f"{why}: the project is over its quota", _LONG_HOLD_S)
-    return Verdict(Kind.HOLD, f"{why}: check POSTHOG_HOST", max(_HOLD_S, wait_s))
+    return Verdict(Kind.HOLD, f"{why}: check POSTHOG_HOST", max(_HOLD_S, wait_s), status=status)
 
 
 def _accepted(response: Response) -> Verdict:

@@ -19,6 +19,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from nightpane.catalog import AI_EVENTS
 from nightpane.errors import StoreError
 from nightpane.server.body import MIB, decode_payload, read_body
 from nightpane.server.errors import CaptureRefusal, JsonResponse
@@ -32,18 +33,12 @@ from nightpane.server.keys import Keys
 from nightpane.store import Store, StoredEvent
 from nightpane.store.json_text import loads
 
-__all__ = ["AI_EVENTS", "Intake", "both", "intake", "parse", "quiet_when_gone", "routes"]
+__all__ = ["Intake", "both", "intake", "parse", "quiet_when_gone", "routes"]
 
 BATCH_LIMIT_BYTES = 20 * MIB
 SINGLE_LIMIT_BYTES = 2 * MIB
 EVENT_LIMIT_BYTES = 983_040
 AI_EVENT_LIMIT_BYTES = 8 * MIB
-AI_EVENTS = frozenset(
-    {
-        *("$ai_generation", "$ai_embedding", "$ai_span", "$ai_trace", "$ai_metric"),
-        *("$ai_feedback", "$ai_evaluation"),
-    }
-)
 _RETRY_AFTER_S = 2
 
 
