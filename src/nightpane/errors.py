@@ -13,6 +13,7 @@ NightpaneError
 │   ├── StoreLockedError   another process owns the store
 │   └── QueryLimitError    a query reached its limit of time, memory or rows
 ├── LedgerError            a ledger file cannot be read at all
+├── OtlpError              an OpenTelemetry request cannot be read
 └── MissingExtraError      an optional part of nightpane is not installed
 
 Every message names what was wrong, the value, where it stood, and what to do next.
@@ -28,6 +29,7 @@ __all__ = [
     "LedgerError",
     "MissingExtraError",
     "NightpaneError",
+    "OtlpError",
     "QueryLimitError",
     "SpoolError",
     "SpoolFullError",
@@ -135,6 +137,12 @@ class QueryLimitError(StoreError):
 
 class LedgerError(NightpaneError):
     """A ledger file cannot be read at all (a bad line in a good file is reported, not raised)."""
+
+    exit_code = 2
+
+
+class OtlpError(NightpaneError):
+    """An OpenTelemetry (OTLP) request cannot be read at all (one bad span is refused alone)."""
 
     exit_code = 2
 
