@@ -17,6 +17,7 @@ MAY_IMPORT = {
     "ids": {"errors"},
     "config": {"errors"},
     "stats": set(),
+    "prices": {"errors"},
     "catalog": {"errors", "ids"},
     "query": {"errors", "config"},
     "client": {"errors", "ids", "config", "catalog"},
@@ -28,7 +29,7 @@ MAY_IMPORT = {
     "ui": set(),
     "server": {
         *("errors", "ids", "config", "catalog", "store", "hogql", "query", "digest", "boards"),
-        *("ui", "stats"),
+        *("ui", "stats", "prices"),
     },
     "doctor": {"errors", "config", "query", "catalog", "client"},
     "testing": {"errors", "config", "query", "client"},

@@ -1,0 +1,178 @@
+"""The table of prices, and which row of it a model's name means: PostHog's order of search.
+
+Manual prices are found by their exact name. OpenRouter's are found by the exact name, else by the
+longest known name inside the given one (``gpt-4o-2026-01-01``), else by the first known name that
+holds it. Unlike PostHog's, a name is found inside another only as whole words: ``test`` is not a
+part of ``gpt-latest``. What neither list has may be in LiteLLM's, by exact name.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from decimal import Decimal
+from typing import Any
+
+from nightpane.prices.providers import provider_row
+
+__all__ = ["FIELDS", "Found", "Price", "Table"]
+
+_MANY_NAMES = 4096
+_LONGEST_NAME = 300
+_WORDS = re.compile(r"[^a-z0-9]+")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Price:
+    """What one provider asks for one model, in USD: per token, or per request and web search.
+
+    ``tiers`` are the prices of longer prompts: from how many tokens on (exclusive), and which
+    prices change there.
+    """
+
+    input: Decimal
+    output: Decimal
+    cache_read: Decimal | None = None
+    cache_write: Decimal | None = None
+    cache_write_1h: Decimal | None = None
+    request: Decimal | None = None
+    web_search: Decimal | None = None
+    image: Decimal | None = None
+    image_output: Decimal | None = None
+    audio: Decimal | None = None
+    audio_output: Decimal | None = None
+    audio_cache: Decimal | None = None
+    tiers: tuple[tuple[int, Mapping[str, Decimal]], ...] = ()
+
+    def for_prompt(self, prompt_tokens: Decimal) -> Price:
+        """Return the prices for a prompt of that many tokens, cached ones included."""
+        passed = [tier for tier in self.tiers if prompt_tokens > tier[0]]
+        if not passed:
+            return self
+        changed: dict[str, Any] = dict(max(passed, key=lambda tier: tier[0])[1])
+        return replace(self, **changed)
+
+
+FIELDS: tuple[str, ...] = tuple(one.name for one in fields(Price) if one.name != "tiers")
+_PER_ONE = ("request", "web_search")
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A price, and whose: the row's model and provider, and the list it stands in."""
+
+    model: str
+    provider: str
+    source: str
+    price: Price
+
+
+Rows = Mapping[str, Sequence[Any]]
+
+
+class Table:
+    """Prices by model and provider; safe to ask from any thread.
+
+    ``models`` maps list, model (lower case) and provider to a row: the values of ``FIELDS`` in USD
+    per million tokens (per one for requests and searches), then ``[above_tokens, row]`` for tiers.
+    ``own`` are the user's prices, which go before all others.
+    """
+
+    def __init__(
+        self, models: Mapping[str, Mapping[str, Rows]], own: Mapping[str, Price] | None = None
+    ) -> None:
+        self._manual = models.get("manual", {})
+        self._openrouter = models.get("openrouter", {})
+        self._litellm = models.get("litellm", {})
+        self._own = {name.lower(): price for name, price in (own or {}).items()}
+        self._names: list[tuple[str, tuple[str, ...]]] | None = None
+        self._found: dict[str, tuple[str, str] | None] = {}
+
+    def find(
+        self, model: str, provider: str | None = None, service_tier: object = None
+    ) -> Found | None:
+        """Return the price of a model at a provider, None when it is not known."""
+        name = model.lower()[:_LONGEST_NAME]
+        own = self._own.get(name) or self._own.get(_bare(name))
+        if own is not None:
+            return Found(name, "custom", "custom", own)
+        if name not in self._found:
+            if len(self._found) >= _MANY_NAMES:
+                self._found.clear()
+            self._found[name] = self._search(name)
+        place = self._found[name]
+        if place is None:
+            return None
+        source, key = place
+        rows: Rows = getattr(self, f"_{source}")[key]
+        chosen = provider_row(rows, name, provider, service_tier)
+        return Found(key, chosen, source, _price(rows[chosen]))
+
+    def _search(self, name: str) -> tuple[str, str] | None:
+        """Return the list and the row's name. Takes about a millisecond for a name not seen yet."""
+        for key in (name, _bare(name)):
+            if key in self._manual:
+                return "manual", key
+        key = name if name in self._openrouter else self._alike(_spellings(name))
+        if key:
+            return "openrouter", key
+        return ("litellm", name) if name in self._litellm else None
+
+    def _alike(self, given: tuple[str, ...]) -> str:
+        if self._names is None:
+            self._names = [(model, _spellings(model)) for model in self._openrouter]
+        best, best_length = "", 0
+        for model, spellings in self._names:
+            for known in spellings:
+                if len(known) > best_length and _within_any(known, given):
+                    best, best_length = model, len(known)
+        if best:
+            return best
+        for model, spellings in self._names:
+            if any(_within_any(one, spellings) for one in given):
+                return model
+        return ""
+
+
+def _bare(name: str) -> str:
+    return name.rpartition("/")[2]
+
+
+def _spellings(name: str) -> tuple[str, ...]:
+    """Return a name and its short form, each also with hyphens for all else than letters."""
+    both = (name, _bare(name))
+    return tuple({one: None for text in both for one in (text, _hyphens(text)) if one})
+
+
+def _hyphens(text: str) -> str:
+    return _WORDS.sub("-", text).strip("-")
+
+
+def _within_any(part: str, texts: tuple[str, ...]) -> bool:
+    return any(part in text and _is_whole(part, text) for text in texts)
+
+
+def _is_whole(part: str, text: str) -> bool:
+    start = text.find(part)
+    while start >= 0:
+        end = start + len(part)
+        if not (start and text[start - 1].isalnum()) and not text[end : end + 1].isalnum():
+            return True
+        start = text.find(part, start + 1)
+    return False
+
+
+def _price(row: Sequence[Any]) -> Price:
+    count = len(FIELDS)
+    tiers = tuple((above, _values(part)) for above, part in row[count:])
+    values: dict[str, Any] = _values(row[:count])
+    return Price(**values, tiers=tiers)
+
+
+def _values(row: Sequence[Any]) -> dict[str, Decimal]:
+    return {
+        name: Decimal(repr(value)) if name in _PER_ONE else Decimal(repr(value)).scaleb(-6)
+        for name, value in zip(FIELDS, row, strict=False)
+        if value is not None
+    }
