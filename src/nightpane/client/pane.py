@@ -7,6 +7,7 @@ In production nothing here raises into the loop or waits for the network; what g
 from __future__ import annotations
 
 import atexit
+import itertools
 import os
 import uuid as uuids
 import weakref
@@ -37,10 +38,11 @@ from nightpane.client.worker import Worker
 from nightpane.errors import ConfigError, NightpaneError, SpoolError
 from nightpane.ids import uuid7
 
-__all__ = ["Pane"]
+__all__ = ["Pane", "newest_pane"]
 
 _EXIT_S = 2.0
 _panes: weakref.WeakSet[Pane] = weakref.WeakSet()
+_serials = itertools.count()
 
 
 class Pane:
@@ -129,6 +131,7 @@ class Pane:
             host=settings.host,
             privacy_mode=settings.privacy_mode,
         )
+        self._serial = next(_serials)
         _panes.add(self)
 
     def track(
@@ -345,6 +348,11 @@ class Pane:
             self.close()
         except SpoolError as error:
             self._voice.say("exit", str(error))
+
+
+def newest_pane() -> Pane | None:
+    """Return the pane of this process that was made last, None when there is none."""
+    return max(_panes, key=lambda pane: pane._serial, default=None)
 
 
 def _when(timestamp: Any, notes: list[str]) -> datetime | None:

@@ -1,4 +1,4 @@
-"""Where in the loop the code stands: the run and round of this thread or task.
+"""Where in the loop the code stands: the run, round and step of this thread or task.
 
 Nesting lives in a context variable, so threads and asyncio tasks each see their own. A thread that
 is started inside a round does not: give it ``round.bind(function)``, or use the round itself.
@@ -7,7 +7,8 @@ is started inside a round does not: give it ``round.bind(function)``, or use the
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar, Token
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
@@ -17,7 +18,7 @@ from nightpane.client.envelope import Place
 if TYPE_CHECKING:
     from nightpane.client.pane import Pane
 
-__all__ = ["Scope", "current_place"]
+__all__ = ["Scope", "current_place", "current_scope"]
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
@@ -27,7 +28,7 @@ _current: ContextVar[Scope | None] = ContextVar("nightpane_scope", default=None)
 
 
 class Scope:
-    """A run or a round: entered and left once, ``with`` or ``async with``."""
+    """A run, a round or a part of one: entered and left once, ``with`` or ``async with``."""
 
     _pane: Pane
     place: Place
@@ -54,7 +55,11 @@ class Scope:
     def __enter__(self: _S) -> _S:
         self._outer = _current.get()
         self._token = _current.set(self)
-        self._begin()
+        try:
+            self._begin()
+        except BaseException:
+            self._leave()
+            raise
         return self
 
     def __exit__(
@@ -98,6 +103,33 @@ class Scope:
             _current.set(self._outer)
 
 
+def innermost() -> Scope | None:
+    """Return the innermost scope that the calling code stands in, whichever pane it is of."""
+    return _current.get()
+
+
+def swap(scope: Scope | None) -> Scope | None:
+    """Make the calling code stand in another scope; return the one before."""
+    before = _current.get()
+    _current.set(scope)
+    return before
+
+
+def innermost_scope() -> Scope | None:
+    """Return the innermost scope of any pane that the calling code stands in."""
+    return _current.get()
+
+
+@contextmanager
+def standing_in(scope: Scope | None) -> Iterator[None]:
+    """Run a block inside a scope noted earlier, wherever the code stands by now."""
+    token = _current.set(scope)
+    try:
+        yield
+    finally:
+        _current.reset(token)
+
+
 def current_scope(pane: Pane) -> Scope | None:
     """Return the innermost scope of this pane that the calling code stands in."""
     scope = _current.get()
@@ -120,14 +152,14 @@ def failure(error: BaseException) -> tuple[str, str]:
     return mode, describe(error)
 
 
-def describe(error: BaseException) -> str:
-    """Return an exception's class and message, cut at 400 characters; never raises."""
+def describe(error: BaseException, limit: int | None = 400) -> str:
+    """Return an exception's class and message, at most ``limit`` characters; never raises."""
     name = type(error).__qualname__
     try:
         text = str(error)
     except Exception:  # noqa: BLE001 (a user's exception may not even print)
         text = ""
-    return (f"{name}: {text}" if text else name)[:400]
+    return (f"{name}: {text}" if text else name)[:limit]
 
 
 def shown(value: Any) -> str:
