@@ -5,8 +5,8 @@ known gets no cost, which reads as null, and no cost is ever negative. It knows 
 nor the client.
 """
 
-from nightpane.prices.load import load
+from nightpane.prices.load import OWN_PRICES, load
 from nightpane.prices.rules import COSTED, cost
 from nightpane.prices.table import Found, Price, Table
 
-__all__ = ["COSTED", "Found", "Price", "Table", "cost", "load"]
+__all__ = ["COSTED", "OWN_PRICES", "Found", "Price", "Table", "cost", "load"]

@@ -14,7 +14,10 @@ from typing import Any
 from nightpane.errors import ConfigError
 from nightpane.prices.table import Price, Table
 
-__all__ = ["load"]
+__all__ = ["OWN_PRICES", "load"]
+
+OWN_PRICES = "prices.toml"
+"""Name of the file of a user's own prices, in the server's data folder."""
 
 # What a user may write for a model, and the price it is; the names are those of PostHog's events.
 _KEYS: Mapping[str, str] = {

@@ -2,8 +2,9 @@
 
 Manual prices are found by their exact name. OpenRouter's are found by the exact name, else by the
 longest known name inside the given one (``gpt-4o-2026-01-01``), else by the first known name that
-holds it. Unlike PostHog's, a name is found inside another only as whole words: ``test`` is not a
-part of ``gpt-latest``. What neither list has may be in LiteLLM's, by exact name.
+holds it. Unlike PostHog's, a name is found inside another only as whole words (``test`` is not a
+part of ``gpt-latest``) and only from three characters on. What neither list has may be in
+LiteLLM's, by exact name.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ __all__ = ["FIELDS", "Found", "Price", "Table"]
 
 _MANY_NAMES = 4096
 _LONGEST_NAME = 300
+_SHORTEST_PART = 3
 _WORDS = re.compile(r"[^a-z0-9]+")
 
 
@@ -130,7 +132,7 @@ class Table:
         if best:
             return best
         for model, spellings in self._names:
-            if any(_within_any(one, spellings) for one in given):
+            if any(_within_any(one, spellings) for one in given if len(one) >= _SHORTEST_PART):
                 return model
         return ""
 

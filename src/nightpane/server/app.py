@@ -17,6 +17,8 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from nightpane.prices import Table
+from nightpane.prices import load as load_prices
 from nightpane.server import (
     capture,
     capture_ai,
@@ -43,12 +45,15 @@ def create_app(
     store: Store,
     keys: Keys,
     *,
+    prices: Table | None = None,
     bind_host: str = "127.0.0.1",
     limits: Limits | None = None,
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> Starlette:
-    """Return the application over an open store. It does not close the store."""
-    intake = Intake(store, keys, limits=limits, clock=clock)
+    """Return the application over an open store. It does not close the store. ``prices`` are
+    nightpane's own table unless given.
+    """
+    intake = Intake(store, keys, prices or load_prices(), limits=limits, clock=clock)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:  # noqa: ARG001 (Starlette's signature)

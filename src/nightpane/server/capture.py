@@ -21,6 +21,7 @@ from starlette.routing import Route
 
 from nightpane.catalog import AI_EVENTS
 from nightpane.errors import StoreError
+from nightpane.prices import Table
 from nightpane.server.body import MIB, decode_payload, read_body
 from nightpane.server.errors import CaptureRefusal, JsonResponse
 from nightpane.server.ingest import (
@@ -58,12 +59,14 @@ class Intake:
         self,
         store: Store,
         keys: Keys,
+        prices: Table,
         *,
         limits: Limits | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self.store = store
         self.keys = keys
+        self.prices = prices
         self.limits = limits or Limits()
         self.now = clock
         self._pool = ThreadPoolExecutor(self.limits.threads, thread_name_prefix="nightpane-intake")
@@ -163,7 +166,7 @@ def _capture(limit_bytes: int) -> Handler:
             )
             batch = read_batch(parse(text), query=query)
             check_token(batch.token, take.keys)
-            return stored_events(batch, take.now(), EVENT_LIMIT_BYTES), None
+            return stored_events(batch, take.now(), EVENT_LIMIT_BYTES, take.prices), None
 
         await take.store_events(raw, make)
         if query.get("beacon") == "1":
@@ -182,7 +185,7 @@ async def _capture_ai_batch(request: Request) -> Response:
         batch = read_batch(parse(text), query=request.query_params)
         check_token(batch.token, take.keys)
         _only_ai(batch)
-        return stored_events(batch, take.now(), AI_EVENT_LIMIT_BYTES), None
+        return stored_events(batch, take.now(), AI_EVENT_LIMIT_BYTES, take.prices), None
 
     await take.store_events(raw, make)
     return JsonResponse({"status": "Ok"})

@@ -55,7 +55,8 @@ async def _capture(request: Request) -> Response:
         body = inflate(raw, "gzip", _BODY_LIMIT_BYTES) if raw[:2] == b"\x1f\x8b" else raw
         parts = _parts(body, boundary)
         event = _event(parts)
-        return stored_events(Batch(token, [event], None), take.now(), _BODY_LIMIT_BYTES), parts
+        batch = Batch(token, [event], None)
+        return stored_events(batch, take.now(), _BODY_LIMIT_BYTES, take.prices), parts
 
     parts: list[_Part] = await take.store_events(raw, make)
     accepted = [

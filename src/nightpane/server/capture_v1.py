@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from nightpane.prices import Table
 from nightpane.server.body import MIB, inflate
 from nightpane.server.capture import (
     BATCH_LIMIT_BYTES,
@@ -31,7 +32,7 @@ from nightpane.server.ingest import (
     canonical_uuid,
     check_token,
     is_illegal_distinct_id,
-    json_within,
+    prepared_json,
 )
 from nightpane.server.times import event_time, parse_time, skew
 from nightpane.store import StoredEvent
@@ -105,7 +106,7 @@ async def _take(request: Request) -> dict[str, Any]:
 
     def make() -> tuple[list[StoredEvent], dict[str, Any]]:
         text = raw if encoding == "identity" else inflate(raw, encoding, BATCH_LIMIT_BYTES)
-        return _read(_batch(parse(text)), frame, take.now())
+        return _read(_batch(parse(text)), frame, take.now(), take.prices)
 
     results: dict[str, Any] = await take.store_events(raw, make)
     return results
@@ -172,7 +173,7 @@ def _check_options(options: Any) -> None:
 
 
 def _read(
-    batch: list[Mapping[str, Any]], frame: _Frame, now: datetime
+    batch: list[Mapping[str, Any]], frame: _Frame, now: datetime, prices: Table
 ) -> tuple[list[StoredEvent], dict[str, Any]]:
     ahead = skew(frame.sent_at, now)
     events: list[StoredEvent] = []
@@ -180,7 +181,7 @@ def _read(
     for event in batch:
         uuid = str(event["uuid"])
         try:
-            events.append(_stored_event(event, frame, now, ahead))
+            events.append(_stored_event(event, frame, now, ahead, prices))
             results[uuid] = {"result": "ok"}
         except _Dropped as dropped:
             results[uuid] = {"result": "drop", "details": str(dropped)}
@@ -188,7 +189,7 @@ def _read(
 
 
 def _stored_event(
-    event: Mapping[str, Any], frame: _Frame, now: datetime, ahead: timedelta
+    event: Mapping[str, Any], frame: _Frame, now: datetime, ahead: timedelta, prices: Table
 ) -> StoredEvent:
     name = event.get("event")
     if not isinstance(name, str) or not name:
@@ -206,7 +207,7 @@ def _stored_event(
     _reinject(properties, event, frame)
     if properties.get("$ignore_sent_at"):
         ahead = timedelta()
-    text = json_within(properties, EVENT_LIMIT_BYTES)
+    text = prepared_json(name, properties, distinct_id, EVENT_LIMIT_BYTES, prices)
     if text is None:
         raise _Dropped("ai_event_too_big" if name.startswith("$ai_") else "event_too_big")
     return StoredEvent(

@@ -13,6 +13,8 @@ from typing import Any
 from uuid import UUID
 
 from nightpane.ids import uuid7
+from nightpane.prices import Table
+from nightpane.server.ai_properties import ADDED_LIMIT_BYTES, prepare
 from nightpane.server.auth import same
 from nightpane.server.errors import CaptureRefusal
 from nightpane.server.keys import Keys
@@ -25,7 +27,7 @@ __all__ = [
     "canonical_uuid",
     "check_token",
     "is_illegal_distinct_id",
-    "json_within",
+    "prepared_json",
     "read_batch",
     "stored_events",
 ]
@@ -96,25 +98,38 @@ def check_token(token: str, keys: Keys) -> None:
     raise CaptureRefusal(401, "API key is not valid for this server", tag="invalid_api_token")
 
 
-def json_within(properties: Mapping[str, Any], limit_bytes: int) -> str | None:
-    """Return the JSON text of an event's properties, None when it is larger than the limit."""
+def prepared_json(
+    event: str, properties: dict[str, Any], distinct_id: str, limit_bytes: int, prices: Table
+) -> str | None:
+    """Add what the server knows of an event to its properties and return their JSON text.
+
+    None when what was sent is larger than the limit.
+    """
+    before = len(properties)
+    prepare(event, properties, distinct_id, prices)
+    if len(properties) > before:
+        limit_bytes += ADDED_LIMIT_BYTES
     text = dumps(properties)
     if len(text) * 4 > limit_bytes and len(text.encode()) > limit_bytes:
         return None
     return text
 
 
-def stored_events(batch: Batch, now: datetime, limit_bytes: int) -> list[StoredEvent]:
-    """Return the events of a v0 batch, ready for the store.
+def stored_events(
+    batch: Batch, now: datetime, limit_bytes: int, prices: Table
+) -> list[StoredEvent]:
+    """Return the events of a v0 batch, ready for the store, AI events with what they cost.
 
     Raises CaptureRefusal when any of them has no name, no distinct id or an unreadable uuid (400),
     or properties beyond the limit (413): as in PostHog, the whole request is refused then.
     """
     ahead = skew(batch.sent_at, now)
-    return [_stored_event(event, now, ahead, limit_bytes) for event in batch.events]
+    return [_stored_event(event, now, ahead, limit_bytes, prices) for event in batch.events]
 
 
-def _stored_event(event: Any, now: datetime, ahead: timedelta, limit_bytes: int) -> StoredEvent:
+def _stored_event(
+    event: Any, now: datetime, ahead: timedelta, limit_bytes: int, prices: Table
+) -> StoredEvent:
     if not isinstance(event, dict):
         raise _unparsable("each event must be an object")
     name = event.get("event")
@@ -132,7 +147,8 @@ def _stored_event(event: Any, now: datetime, ahead: timedelta, limit_bytes: int)
             _fold(properties, key, event[key])
     if properties.get("$ignore_sent_at"):
         ahead = timedelta()
-    text = json_within(properties, limit_bytes)
+    distinct_id = _distinct_id(event, properties)
+    text = prepared_json(name, properties, distinct_id, limit_bytes, prices)
     if text is None:
         raise CaptureRefusal(
             413, f"event is larger than {limit_bytes} bytes", tag="payload_too_large"
@@ -140,7 +156,7 @@ def _stored_event(event: Any, now: datetime, ahead: timedelta, limit_bytes: int)
     return StoredEvent(
         uuid=_uuid(event.get("uuid")),
         event=name[:MAX_NAME_CHARS],
-        distinct_id=_distinct_id(event, properties),
+        distinct_id=distinct_id,
         timestamp=event_time(
             event.get("timestamp"), now=now, ahead=ahead, offset_ms=event.get("offset")
         ),

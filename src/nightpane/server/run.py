@@ -17,7 +17,7 @@ from pathlib import Path
 
 import uvicorn
 
-from nightpane import hogql
+from nightpane import hogql, prices
 from nightpane.errors import ConfigError
 from nightpane.server.app import create_app
 from nightpane.server.keys import Keys, load_or_create
@@ -42,15 +42,17 @@ def serve(
     """Serve until a signal ends it; ``on_ready`` gets the address and the keys once it answers.
 
     Raises StoreLockedError when another process has the data, ConfigError when the address cannot
-    be listened on, StoreError when the store cannot be opened.
+    be listened on or the data folder's ``prices.toml`` cannot be used, StoreError when the store
+    cannot be opened.
     """
     with Store.open(data_dir) as store, _listen(host, port) as listener:
+        own_prices = prices.load(store.data_dir / prices.OWN_PRICES)
         hogql.warm_up()
         keys = load_or_create(store.data_dir)
         address = _address(host, listener)
         store.announce(address)
         config = uvicorn.Config(
-            create_app(store, keys, bind_host=host),
+            create_app(store, keys, prices=own_prices, bind_host=host),
             http=GuardedProtocol,
             loop="uvloop",
             ws="none",
