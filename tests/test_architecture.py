@@ -21,6 +21,7 @@ MAY_IMPORT = {
     "catalog": {"errors", "ids"},
     "query": {"errors", "config"},
     "client": {"errors", "ids", "config", "catalog"},
+    "llm": {"errors", "catalog", "client"},
     "hogql": {"errors", "catalog"},
     "store": {"errors", "ids", "catalog"},
     "boards": {"errors", "query", "stats", "catalog"},
