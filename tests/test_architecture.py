@@ -27,10 +27,11 @@ MAY_IMPORT = {
     "boards": {"errors", "query", "stats", "catalog"},
     "digest": {"errors", "query", "stats", "boards", "catalog"},
     "ledgers": {"errors", "ids", "config", "catalog", "client", "stats"},
+    "otel": {"errors", "ids", "catalog", "query"},
     "ui": set(),
     "server": {
         *("errors", "ids", "config", "catalog", "store", "hogql", "query", "digest", "boards"),
-        *("ui", "stats", "prices"),
+        *("ui", "stats", "prices", "otel"),
     },
     "doctor": {"errors", "config", "query", "catalog", "client"},
     "testing": {"errors", "config", "query", "client"},

@@ -25,6 +25,7 @@ from nightpane.server import (
     capture_v1,
     flags,
     management,
+    otlp,
     pane,
     query,
     remote_config,
@@ -38,7 +39,7 @@ from nightpane.store import Store
 
 __all__ = ["create_app"]
 
-_PARTS = (capture, capture_v1, capture_ai, pane, flags, remote_config, query, management)
+_PARTS = (capture, capture_v1, capture_ai, otlp, pane, flags, remote_config, query, management)
 
 
 def create_app(
@@ -78,6 +79,7 @@ def create_app(
     app.state.store = store
     app.state.keys = keys
     app.state.intake = intake
+    app.state.otel = otlp.Receiver()
     return app
 
 
