@@ -21,6 +21,7 @@ __all__ = [
     "is_ulid",
     "new_ulid",
     "session_id_from_ulid",
+    "ulid_hex",
     "ulid_ms",
     "uuid7",
 ]
@@ -106,6 +107,14 @@ def ulid_ms(ulid: str) -> int:
     Raises ValueError when it is none.
     """
     return _decode(ulid) >> _RANDOM_BITS
+
+
+def ulid_hex(ulid: str) -> str:
+    """Return a ULID's 128 bits as 32 hex digits, the form of an OpenTelemetry trace id.
+
+    Raises ValueError when it is none.
+    """
+    return f"{_decode(ulid):032x}"
 
 
 def session_id_from_ulid(ulid: str) -> str:
