@@ -110,6 +110,7 @@ _TIER = re.compile(r"(.+)_above_(\d+)k_tokens")
 # Service tiers LiteLLM knows, and how PostHog's list marks them.
 _SERVICE = {"flex": "-flex", "priority": "-priority"}
 _PER_ONE = ("request", "web_search")
+_DEAREST_USD_PER_MILLION = 1000
 
 
 def main() -> None:
@@ -171,7 +172,7 @@ def openrouter_rows(day: date, litellm: Mapping[str, Any]) -> dict[str, dict[str
         rows = {"default": row}
         bare = plain(model.id.rpartition("/")[2])
         maker = MAKERS.get(model.id.partition("/")[0], "")
-        own = others.get(maker, {}).get(bare)
+        own = others.get(maker, {}).get(bare) or makers_own(by_id, maker, bare, day)
         if own and ":" not in model.id:
             rows["default"] = filled(row, own)
         for key in sorted(others):
@@ -188,7 +189,21 @@ def openrouter_rows(day: date, litellm: Mapping[str, Any]) -> dict[str, dict[str
             rows.setdefault(maker, rows["default"])
         rows |= {f"{maker}{mark}": row for mark, row in marked.items()}
         found[model.id.lower()] = rows
-    return found
+    for name, about in litellm.items():
+        model_id = name.removeprefix("openrouter/")
+        row = litellm_row(about) if model_id != name else None
+        if row and model_id not in found:
+            found[model_id] = {"default": row}
+    return dict(sorted(found.items()))
+
+
+def makers_own(by_id: Mapping[str, Any], maker: str, bare: str, day: date) -> Row | None:
+    """Return the maker's row for a name its own rules of names take."""
+    ids = [name for name, key in PROVIDERS.items() if key == maker]
+    for model in by_id[ids[0]].models if ids else ():
+        if model.match.is_match(bare):
+            return genai_row(model, day)
+    return None
 
 
 def named(model: Any, day: date) -> Iterator[tuple[str, Row]]:
@@ -264,8 +279,9 @@ def litellm_row(about: Mapping[str, Any], suffix: str = "") -> Row | None:
             values[ours] = value
     if about.get("mode") == "embedding" and "input" in values:
         values.setdefault("output", Decimal(0))
-    free = not values.get("input") and not values.get("output")
-    return None if free else make_row(values, tiers)
+    dearest = max(values.get("input", Decimal(0)), values.get("output", Decimal(0)))
+    # Some rows of the map are a hundred thousand times too high.
+    return make_row(values, tiers) if 0 < dearest <= _DEAREST_USD_PER_MILLION else None
 
 
 def service_tiers(litellm: Mapping[str, Any]) -> dict[tuple[str, str], dict[str, Row]]:

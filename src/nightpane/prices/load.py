@@ -75,9 +75,15 @@ def _price(path: Path, model: str, prices: Any) -> Price:
 
 
 def _usd(path: Path, model: str, key: str, value: Any) -> Decimal:
-    if isinstance(value, int | Decimal) and not isinstance(value, bool) and 0 <= value < _MOST_USD:
+    if _is_number(value) and 0 <= value < _MOST_USD:
         return Decimal(value)
     raise ConfigError(
         f"{path}: {key} of model {model!r} is {value!r}; expected USD for one, as a number from 0 "
         f"to {_MOST_USD}"
     )
+
+
+def _is_number(value: Any) -> bool:
+    if isinstance(value, Decimal):
+        return value.is_finite()
+    return isinstance(value, int) and not isinstance(value, bool)

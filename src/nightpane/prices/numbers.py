@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-__all__ = ["number", "token_count"]
+__all__ = ["number", "plain"]
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?")
 _MOST = 10**15
@@ -19,13 +18,12 @@ def number(value: Any) -> Decimal | None:
 
     A negative one and one of a quadrillion or more is no count and no price: None as well.
     """
-    if isinstance(value, bool):
-        return None
-    if isinstance(value, int):
+    kind = type(value)
+    if kind is int:
         return Decimal(value) if 0 <= value < _MOST else None
-    if isinstance(value, float):
+    if kind is float:
         return Decimal(repr(value)) if 0 <= value < _MOST else None
-    if isinstance(value, str) and len(value) <= _LONGEST:
+    if kind is str and len(value) <= _LONGEST:
         text = value.strip()
         if _NUMBER.fullmatch(text):
             exact = Decimal(text)
@@ -33,10 +31,8 @@ def number(value: Any) -> Decimal | None:
     return None
 
 
-def token_count(value: Any) -> int | float | None:
-    """Return a count of tokens, also one that was sent as ``{"total": n}``; None when unusable."""
-    inner = value.get("total") if isinstance(value, Mapping) else value
-    exact = number(inner)
+def plain(exact: Decimal | None) -> int | float | None:
+    """Return a number as JSON has it: whole ones without a point."""
     if exact is None:
         return None
     return int(exact) if exact == exact.to_integral_value() else float(exact)

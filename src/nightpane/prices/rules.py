@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from nightpane.prices.numbers import number, token_count
+from nightpane.prices.numbers import number
 from nightpane.prices.sides import INPUT_COUNTS, OUTPUT_COUNTS, Call
 from nightpane.prices.table import Found, Price, Table
 from nightpane.prices.usage import splits
@@ -45,8 +45,10 @@ def cost(properties: Mapping[str, Any], table: Table) -> dict[str, Any]:
     any usage to apply it to, no cost is among them.
     """
     added: dict[str, Any] = splits(properties.get("$ai_usage"))
-    added |= _counts(properties, added)
-    properties = {**properties, **added}
+    if added:
+        properties = {**properties, **added}
+    call = Call(properties)
+    added |= call.mended
     given = {key: number(properties[key]) for key in (*_PARTS, _TOTAL) if key in properties}
     added |= {
         key: None if value is None else float(value)
@@ -64,22 +66,13 @@ def cost(properties: Mapping[str, Any], table: Table) -> dict[str, Any]:
         return added
     return (
         added
-        | _priced(properties, found, known)
+        | _priced(call, properties, found, known)
         | {
             "$ai_model_cost_used": found.model,
             _SOURCE: found.source,
             "$ai_cost_model_provider": found.provider,
         }
     )
-
-
-def _counts(properties: Mapping[str, Any], added: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the counts that some clients send as ``{"total": n}``, as plain numbers."""
-    return {
-        key: token_count(properties[key])
-        for key in (*INPUT_COUNTS, *OUTPUT_COUNTS)
-        if key not in added and isinstance(properties.get(key), dict | list)
-    }
 
 
 def _custom(properties: Mapping[str, Any]) -> Found | None:
@@ -109,10 +102,9 @@ def _from_table(properties: Mapping[str, Any], table: Table) -> Found | None:
 
 
 def _priced(
-    properties: Mapping[str, Any], found: Found, known: Mapping[str, Decimal]
+    call: Call, properties: Mapping[str, Any], found: Found, known: Mapping[str, Decimal]
 ) -> dict[str, Any]:
-    call = Call(properties)
-    price = found.price.for_prompt(call.prompt_tokens())
+    price = found.price.for_prompt(call.prompt_tokens()) if found.price.tiers else found.price
     parts = {
         _REQUEST: _times(price.request, properties.get("$ai_request_count"), default=1),
         _WEB_SEARCH: _times(price.web_search, properties.get("$ai_web_search_count"), default=0),

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from nightpane.prices.numbers import number
+from nightpane.prices.numbers import number, plain
 from nightpane.prices.table import Price
 
 __all__ = ["INPUT_COUNTS", "OUTPUT_COUNTS", "Call"]
@@ -34,6 +34,7 @@ OUTPUT_COUNTS = (
     "$ai_audio_output_tokens",
     "$ai_image_output_tokens",
 )
+_COUNTS = (*INPUT_COUNTS, *OUTPUT_COUNTS)
 # These report reasoning beside the answer's tokens; everyone else within them.
 _REASONING_APART = re.compile(r"gemini-(2\.5|3(\.\d+)?)-")
 _NONE = Decimal(0)
@@ -46,11 +47,19 @@ class Call:
     """One call's counts."""
 
     def __init__(self, properties: Mapping[str, Any]) -> None:
-        self._counts = {
-            key: count
-            for key in (*INPUT_COUNTS, *OUTPUT_COUNTS)
-            if (count := number(properties.get(key))) is not None
-        }
+        self._counts: dict[str, Decimal] = {}
+        self.mended: dict[str, Any] = {}
+        """Counts that some clients send as ``{"total": n}``, as plain numbers; None if unusable."""
+        for key in _COUNTS:
+            value = properties.get(key)
+            if value is None:
+                continue
+            nested = isinstance(value, dict | list)
+            count = number(value.get("total") if isinstance(value, dict) else value)
+            if count is not None:
+                self._counts[key] = count
+            if nested:
+                self.mended[key] = plain(count)
         self._model = _lower(properties.get("$ai_model"))
         self._is_anthropic = (
             _lower(properties.get("$ai_provider")) == "anthropic"
@@ -83,15 +92,16 @@ class Call:
         rest = self._of("$ai_input_tokens") - audio - image
         if not self.exclusive:
             rest -= cached_text + sum(writes, _NONE)
-        read_price = _first(price.cache_read, price.input * self._read_share())
-        return (
-            price.input * max(rest, _NONE)
-            + read_price * cached_text
-            + self._write_cost(price, writes, custom)
-            + _first(price.audio, price.input) * (audio - cached_audio)
-            + _first(price.audio_cache, price.cache_read, price.input * _OTHER_READ) * cached_audio
-            + _first(price.image, price.input) * image
-        )
+        cost = price.input * max(rest, _NONE)
+        if cached_text:
+            cost += _first(price.cache_read, price.input * self._read_share()) * cached_text
+        if any(writes):
+            cost += self._write_cost(price, writes, custom)
+        if audio:
+            cached = _first(price.audio_cache, price.cache_read, price.input * _OTHER_READ)
+            cost += _first(price.audio, price.input) * (audio - cached_audio)
+            cost += cached * cached_audio
+        return cost + _first(price.image, price.input) * image
 
     def output_cost(self, price: Price) -> Decimal:
         """Return the cost of the output in USD."""

@@ -10,7 +10,7 @@ LiteLLM's, by exact name.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from decimal import Decimal
 from typing import Any
@@ -88,22 +88,31 @@ class Table:
         self._openrouter = models.get("openrouter", {})
         self._litellm = models.get("litellm", {})
         self._own = {name.lower(): price for name, price in (own or {}).items()}
-        self._names: list[tuple[str, tuple[str, ...]]] | None = None
-        self._found: dict[str, tuple[str, str] | None] = {}
+        self._names: _Names | None = None
+        self._found: dict[tuple[str, str | None, str | None], Found | None] = {}
 
     def find(
         self, model: str, provider: str | None = None, service_tier: object = None
     ) -> Found | None:
         """Return the price of a model at a provider, None when it is not known."""
-        name = model.lower()[:_LONGEST_NAME]
+        name = model[:_LONGEST_NAME].lower()
+        provider = provider[:_LONGEST_NAME] if provider else None
+        tier = service_tier if isinstance(service_tier, str) else None
+        asked = (name, provider, tier[:_LONGEST_NAME] if tier else None)
+        try:
+            return self._found[asked]
+        except KeyError:
+            found = self._find(*asked)
+        if len(self._found) >= _MANY_NAMES:
+            self._found.clear()
+        self._found[asked] = found
+        return found
+
+    def _find(self, name: str, provider: str | None, service_tier: str | None) -> Found | None:
         own = self._own.get(name) or self._own.get(_bare(name))
         if own is not None:
             return Found(name, "custom", "custom", own)
-        if name not in self._found:
-            if len(self._found) >= _MANY_NAMES:
-                self._found.clear()
-            self._found[name] = self._search(name)
-        place = self._found[name]
+        place = self._search(name)
         if place is None:
             return None
         source, key = place
@@ -112,27 +121,40 @@ class Table:
         return Found(key, chosen, source, _price(rows[chosen]))
 
     def _search(self, name: str) -> tuple[str, str] | None:
-        """Return the list and the row's name. Takes about a millisecond for a name not seen yet."""
+        """Return the list and the row's name; takes milliseconds, so what is found is kept."""
         for key in (name, _bare(name)):
             if key in self._manual:
                 return "manual", key
-        key = name if name in self._openrouter else self._alike(_spellings(name))
+        if name in self._openrouter:
+            return "openrouter", name
+        if self._names is None:
+            self._names = _Names(self._openrouter)
+        key = self._names.like(name)
         if key:
             return "openrouter", key
         return ("litellm", name) if name in self._litellm else None
 
-    def _alike(self, given: tuple[str, ...]) -> str:
-        if self._names is None:
-            self._names = [(model, _spellings(model)) for model in self._openrouter]
-        best, best_length = "", 0
-        for model, spellings in self._names:
-            for known in spellings:
-                if len(known) > best_length and _within_any(known, given):
-                    best, best_length = model, len(known)
-        if best:
-            return best
-        for model, spellings in self._names:
-            if any(_within_any(one, spellings) for one in given if len(one) >= _SHORTEST_PART):
+
+class _Names:
+    """The list's names in every spelling, to be found inside another or around it."""
+
+    def __init__(self, models: Iterable[str]) -> None:
+        self._texts = [(model, _spellings(model)) for model in models]
+        # The longest first; of equal ones the first in the list.
+        self._parts = sorted(
+            ((part, model) for model, text in self._texts for part in text.split("\n")),
+            key=lambda one: -len(one[0]),
+        )
+
+    def like(self, name: str) -> str:
+        """Return the model whose name is inside this one, else the first around it, else ""."""
+        text = _spellings(name)
+        for part, model in self._parts:
+            if part in text and _is_whole(part, text):
+                return model
+        given = [one for one in text.split("\n") if len(one) >= _SHORTEST_PART]
+        for model, text in self._texts:
+            if any(one in text and _is_whole(one, text) for one in given):
                 return model
         return ""
 
@@ -141,18 +163,16 @@ def _bare(name: str) -> str:
     return name.rpartition("/")[2]
 
 
-def _spellings(name: str) -> tuple[str, ...]:
-    """Return a name and its short form, each also with hyphens for all else than letters."""
+def _spellings(name: str) -> str:
+    """Return a name and its short form, each also with hyphens for all else than letters, a line
+    each.
+    """
     both = (name, _bare(name))
-    return tuple({one: None for text in both for one in (text, _hyphens(text)) if one})
+    return "\n".join({one: None for text in both for one in (text, _hyphens(text)) if one})
 
 
 def _hyphens(text: str) -> str:
     return _WORDS.sub("-", text).strip("-")
-
-
-def _within_any(part: str, texts: tuple[str, ...]) -> bool:
-    return any(part in text and _is_whole(part, text) for text in texts)
 
 
 def _is_whole(part: str, text: str) -> bool:
