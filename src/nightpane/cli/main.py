@@ -16,6 +16,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("demo", "Run a real research loop, then show its morning."),
     "doctor": ("doctor", "Check keys, connection, clock, schema and spool, and say how to mend."),
     "env": ("env", "Print the local server's host and keys as export lines."),
+    "export": ("export", "Export rounds as OpenTelemetry traces."),
     "import": ("import_", "Import ledgers of loops that already ran."),
     "morning": ("morning", "Print last night's digest."),
     "query": ("query", "Ask a HogQL query."),

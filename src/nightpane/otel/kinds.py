@@ -17,7 +17,7 @@ GENERATION, EMBEDDING, SPAN, TRACE = "$ai_generation", "$ai_embedding", "$ai_spa
 
 _PREFIXES = (
     *("gen_ai.", "llm.", "ai.", "traceloop.", "openinference.", "mlflow.span", "mlflow.chat"),
-    *("pydantic_ai.", "eve."),
+    *("pydantic_ai.", "eve.", "$ai_span_id"),
 )
 _GENERATES = frozenset(
     {

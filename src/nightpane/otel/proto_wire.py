@@ -13,7 +13,7 @@ from nightpane.otel.model import LogRecord, Source, Span, SpanEvent
 if TYPE_CHECKING:
     from google.protobuf.message import Message  # type: ignore[import-untyped]
 
-__all__ = ["read_logs", "read_traces", "write_traces"]
+__all__ = ["read_logs", "read_traces", "refused_spans", "write_traces"]
 
 _ERROR_STATUS = 2
 
@@ -58,9 +58,19 @@ def write_traces(spans: Iterable[Span]) -> bytes:
     return encoded
 
 
-class _Messages:
-    """The two requests' message types."""
+def refused_spans(raw: bytes) -> int:
+    """Return how many spans an encoded ``ExportTraceServiceResponse`` says were refused."""
+    try:
+        answer = _parsed(_messages().ExportTraceServiceResponse(), raw)
+    except OtlpError:
+        return 0  # an answer in another form still means that it was taken
+    return int(answer.partial_success.rejected_spans)
 
+
+class _Messages:
+    """The message types."""
+
+    ExportTraceServiceResponse: Callable[[], Any]
     ExportTraceServiceRequest: Callable[[], Any]
     ExportLogsServiceRequest: Callable[[], Any]
 
@@ -73,6 +83,7 @@ def _messages() -> _Messages:
         raise MissingExtraError("server") from error
     found = _Messages()
     found.ExportTraceServiceRequest = trace_service_pb2.ExportTraceServiceRequest
+    found.ExportTraceServiceResponse = trace_service_pb2.ExportTraceServiceResponse
     found.ExportLogsServiceRequest = logs_service_pb2.ExportLogsServiceRequest
     return found
 

@@ -79,7 +79,7 @@ def create_app(
     app.state.store = store
     app.state.keys = keys
     app.state.intake = intake
-    app.state.otel = otlp.Receiver()
+    app.state.otel = otlp.Shared()
     return app
 
 

@@ -38,7 +38,7 @@ from nightpane.server.errors import CaptureRefusal, JsonResponse
 from nightpane.server.ingest import Batch, check_token, stored_events
 from nightpane.store import StoredEvent
 
-__all__ = ["Receiver", "routes"]
+__all__ = ["Shared", "routes"]
 
 _BODY_LIMIT_BYTES = 10 * MIB
 _MAX_ITEMS = 10_000
@@ -48,7 +48,7 @@ _CODES = {400: 3, 401: 16, 408: 4, 413: 8, 415: 3, 503: 14}
 
 
 @dataclass(slots=True)
-class Receiver:
+class Shared:
     """What the routes share: the memory between requests, held by one thread at a time."""
 
     memory: Memory = field(default_factory=Memory)
@@ -77,7 +77,7 @@ _LOGS = _Signal(
 def _receive(signal: _Signal) -> Callable[[Request], Any]:
     async def receive(request: Request) -> Response:
         take = intake(request)
-        receiver: Receiver = request.app.state.otel
+        shared: Shared = request.app.state.otel
         token = _token(request)
         check_token(token, take.keys)
         content_type = _content_type(request)
@@ -96,8 +96,8 @@ def _receive(signal: _Signal) -> Callable[[Request], Any]:
                 raise CaptureRefusal(
                     413, f"{len(told)} {signal.noun} in a request; at most {_MAX_ITEMS} are taken"
                 )
-            with receiver.lock:
-                made = signal.translate(told, baggage=baggage, memory=receiver.memory)
+            with shared.lock:
+                made = signal.translate(told, baggage=baggage, memory=shared.memory)
             return _stored(made, token, take), made
 
         made: Translation = await take.store_events(raw, make)
