@@ -1,4 +1,4 @@
-"""``nightpane import``: ledgers of loops that already ran become events, with a summary."""
+"""``nightpane import``: what already ran becomes events: ledgers, and recorded model calls."""
 
 from __future__ import annotations
 
@@ -10,25 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from nightpane.cli import _import_report
 from nightpane.cli._output import console, emit, json_option, printable
 from nightpane.errors import LedgerError
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from nightpane.config import Settings
     from nightpane.ledgers import Ledger
 
 FLUSH_EVERY = 5000
 FLUSH_TIMEOUT_S = 30.0
-_SHOWN_REASONS, _SHOWN_LINES, _NAME_CHARS = 8, 6, 32
-_TIMES = {
-    "git": "of the commits",
-    "file": "as the ledger has them",
-    "partly estimated": "partly estimated",
-    "estimated": "estimated, evenly spaced",
-    "none": "none",
-}
 
 
 @click.command("import")
@@ -56,14 +47,15 @@ def command(
     dry_run: bool,
     as_json: bool,
 ) -> int:
-    """Import FILES: results.tsv, autoresearch.jsonl, loop-results JSON and their relatives.
+    """Import FILES: ledgers of loops (results.tsv, autoresearch.jsonl, loop-results JSON and their
+    relatives), and model calls that another tool recorded (trajectories, session logs, exports).
 
     The format is recognised by content. Importing a file again adds nothing, and importing one
-    that has grown adds the new rounds. A file imported with a wrong metric or direction is not
+    that has grown adds what is new. A ledger imported with a wrong metric or direction is not
     corrected by importing it again, so look with --dry-run first.
 
-    Exit codes: 0 all read and delivered, 1 some lines or files were not read, 2 no file was a
-    ledger, 3 what was read could not be delivered yet (it waits in the spool).
+    Exit codes: 0 all read and delivered, 1 some lines or files were not read, 2 no file was
+    recognised, 3 what was read could not be delivered yet (it waits in the spool).
     """
     from nightpane import config
 
@@ -78,13 +70,14 @@ def command(
     report = {
         "files": done,
         "rounds": sum(item.get("rounds", 0) for item in done),
+        "calls": sum(item.get("calls", 0) for item in done),
         "events": sum(item.get("events", 0) for item in done),
         "dry_run": dry_run,
         "delivered": delivered,
         "host": settings.host,
         "warnings": importer.warnings,
     }
-    emit(report, as_json=as_json, render=lambda out: _render(out, report))
+    emit(report, as_json=as_json, render=lambda out: _import_report.render(out, report))
     return _exit_code(report)
 
 
@@ -121,8 +114,11 @@ class _Importer:
         """Import one file; return its summary, or why it is none."""
         from nightpane.ledgers import import_ledger, read
         from nightpane.ledgers.summary import summary
+        from nightpane.traces import is_trace_file
 
         try:
+            if is_trace_file(path):
+                return self._take_traces(path)
             ledger = read(path, metric=metric, direction=direction, repo=repo)
             project, client = self._scope(ledger)
             pane = None if self.dry_run or not ledger.n_rounds else self._pane(project, client)
@@ -137,6 +133,16 @@ class _Importer:
         except LedgerError as error:
             return {"path": str(path), "error": str(error)}
         return summary(ledger, imported, project=project, client=client)
+
+    def _take_traces(self, path: Path) -> dict[str, Any]:
+        from nightpane import traces
+
+        source = traces.read(path)
+        project = self.settings.project or source.agent
+        pane = None if self.dry_run else self._pane(project, self.settings.client)
+        progress = None if pane is None else self._flush_now_and_then(pane)
+        done = traces.import_traces(source, pane, progress)
+        return traces.summary(source, done, project=project, client=self.settings.client)
 
     def _scope(self, ledger: Ledger) -> tuple[str, str]:
         project = self.settings.project or ledger.project
@@ -204,93 +210,3 @@ def _progress(count: int, *, hidden: bool) -> Iterator[Any]:
             started = True
 
         yield step
-
-
-def _render(out: Console, report: dict[str, Any]) -> None:
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=None, pad_edge=False)
-    table.add_column("ledger", no_wrap=True)
-    for name in ("rounds", "kept", "reverted", "crashed", "best"):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("metric")
-    read = [item for item in report["files"] if "error" not in item]
-    for item in read:
-        table.add_row(
-            Text(_short(printable(Path(item["path"]).name))),
-            *(str(item[name]) for name in ("rounds", "kept", "reverted", "crashed")),
-            "-" if item["best_score"] is None else f"{item['best_score']:.6g}",
-            Text(printable(item["metric"] or "-")),
-        )
-    if read:
-        out.print(table)
-    for item in report["files"]:
-        _render_details(out, item)
-    for warning in report["warnings"]:
-        out.print(Text(f"warning: {printable(warning)}", style="yellow"))
-    out.print(Text(_ending(report)))
-
-
-def _short(name: str) -> str:
-    """A name's beginning and end, which tell files of one folder apart."""
-    return name if len(name) <= _NAME_CHARS else f"{name[:10]}…{name[11 - _NAME_CHARS :]}"
-
-
-def _render_details(out: Console, item: dict[str, Any]) -> None:
-    from rich.padding import Padding
-    from rich.text import Text
-
-    out.print()
-    if "error" in item:
-        out.print(Text(f"not imported: {printable(item['error'])}", style="red"))
-        return
-    name = printable(Path(item["path"]).name)
-    out.print(Text(f"{name}: {item['format']}, project {printable(item['project'])}"), style="bold")
-    for line in _details(item):
-        out.print(Padding(Text(printable(line)), (0, 0, 0, 2), expand=False))
-
-
-def _details(item: dict[str, Any]) -> Iterator[str]:
-    if item["metric"]:
-        how = "guessed" if item["metric_guessed"] else "as stated"
-        yield f"metric {item['metric']} ({how}); {item['direction_how']}"
-    if item["best_commit"]:
-        yield f"best at {item['best_commit']}, line {item['best_line']}"
-    if item["first_at"]:
-        span = f"{item['first_at'][:16]} to {item['last_at'][:16]}".replace("T", " ") + " UTC"
-        yield f"times: {_TIMES[item['timestamps']]}; {span}"
-    if item["undecided"]:
-        yield f"{item['undecided']} rounds neither kept nor reverted"
-    yield from item["notes"]
-    if item["lost"]:
-        yield f"{item['lost']} events could not be kept: nightpane doctor says more"
-    if not item["rounds"]:
-        yield "no rounds in it"
-    reasons: dict[str, list[int]] = {}
-    for problem in item["unread_lines"]:
-        reasons.setdefault(problem["reason"], []).append(problem["line"])
-    for reason, lines in list(reasons.items())[:_SHOWN_REASONS]:
-        shown = ", ".join(map(str, lines[:_SHOWN_LINES]))
-        more = f" and {len(lines) - _SHOWN_LINES} more" if len(lines) > _SHOWN_LINES else ""
-        yield f"not read: {reason}: line {shown}{more}"
-    rest = len(reasons) - _SHOWN_REASONS
-    if rest > 0:
-        yield f"not read: {rest} more reasons; --json lists the lines"
-    listed = len(item["unread_lines"])
-    if item["unread"] > listed:
-        yield f"{item['unread']} lines were not read, of which {listed} are listed"
-
-
-def _ending(report: dict[str, Any]) -> str:
-    count = f"\n{report['rounds']} rounds, {report['events']} events"
-    if report["dry_run"]:
-        return f"{count}: nothing was imported (--dry-run)"
-    if report["delivered"] is None:
-        return f"{count}: nothing to import"
-    if report["delivered"]:
-        return f"{count}: delivered to {printable(report['host'] or 'the server')}"
-    return (
-        f"{count}: not delivered yet, they wait in the spool. Start the server (nightpane up) or "
-        "check the host, then run: nightpane spool flush"
-    )
