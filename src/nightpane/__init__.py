@@ -1,6 +1,29 @@
 """nightpane: one pane of glass for autonomous research loops, on PostHog's event model."""
 
-from nightpane.client import Health, Pane, Round, Run
+from nightpane.client import (
+    Case,
+    Health,
+    JoinedRound,
+    Pane,
+    Round,
+    Run,
+    Step,
+    Suite,
+    ToolStep,
+    tool,
+)
 from nightpane.errors import NightpaneError
 
-__all__ = ["Health", "NightpaneError", "Pane", "Round", "Run"]
+__all__ = [
+    "Case",
+    "Health",
+    "JoinedRound",
+    "NightpaneError",
+    "Pane",
+    "Round",
+    "Run",
+    "Step",
+    "Suite",
+    "ToolStep",
+    "tool",
+]

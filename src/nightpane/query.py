@@ -60,7 +60,7 @@ class QueryClient:
     """Asks ``POST {host}/api/projects/{project_id}/query/`` with a personal API key.
 
     Waits out a 429 as long as its Retry-After asks (at most a minute at a time) and tries a dropped
-    connection again.
+    connection again, ``retries`` times.
     """
 
     def __init__(
@@ -70,6 +70,7 @@ class QueryClient:
         personal_api_key: str,
         *,
         timeout_s: float = _TIMEOUT_S,
+        retries: int = _RETRIES,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         import requests  # imported late: a loop that only writes never needs it
@@ -77,12 +78,15 @@ class QueryClient:
         self.host = host.rstrip("/")
         self.project_id = project_id
         self._timeout_s = timeout_s
+        self._retries = retries
         self._sleep = sleep
         self._session = requests.Session()
         self._session.headers["Authorization"] = f"Bearer {personal_api_key}"
 
     @classmethod
-    def from_settings(cls, settings: Settings) -> QueryClient:
+    def from_settings(
+        cls, settings: Settings, *, timeout_s: float = _TIMEOUT_S, retries: int = _RETRIES
+    ) -> QueryClient:
         """Return a client for the settings in force.
 
         Raises UnreachableError when there is no host to ask, ConfigError when there is no key.
@@ -100,7 +104,8 @@ class QueryClient:
                 f"no personal API key for {host}: set POSTHOG_PERSONAL_API_KEY to a key that "
                 "begins with phx_ ('nightpane env' prints the local server's)"
             )
-        return cls(host, settings.project_id or "@current", key)
+        project_id = settings.project_id or "@current"
+        return cls(host, project_id, key, timeout_s=timeout_s, retries=retries)
 
     def hogql(self, query: str, values: Mapping[str, Any] | None = None) -> QueryResult:
         """Return the rows of a HogQL query.
@@ -121,8 +126,8 @@ class QueryClient:
         """Return the JSON answer of one API call. Raises as ``hogql`` does."""
         import requests
 
-        for attempt in range(_RETRIES + 1):
-            last = attempt == _RETRIES
+        for attempt in range(self._retries + 1):
+            last = attempt == self._retries
             try:
                 answer = self._session.request(
                     method, self.host + path, json=body, timeout=self._timeout_s

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from nightpane import catalog
 from nightpane.catalog.reference import markdown
 
-SCHEMA_DIGEST = "a379ced162d58a78274df7b3ec86259afe4491a038f8ddaf1e656c765535dc25"
+SCHEMA_DIGEST = "f5999f19da0c58f3f6db17df06b6b14e32b613232c68b3b25a3ffca536765144"
 
 DOCS = Path(__file__).parents[2] / "docs"
 SCHEMA = catalog.json_schema()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from nightpane.catalog.spec import Event, declare, prop, required
+from nightpane.catalog.spec import Direction, Event, declare, prop, required
+from nightpane.catalog.taxonomy import DIRECTIONS
 
 __all__ = ["EvalCase", "EvalRegression", "EvalRun"]
 
@@ -17,6 +18,10 @@ class EvalRun(Event):
     suite: str = required("name of the suite")
     n_cases: int | None = prop("cases in it", minimum=0)
     scorer_version: str | None = prop("version of the scorer")
+    direction: Direction | None = prop(
+        "which way its cases' scores are better; max when absent", known=DIRECTIONS, closed=True
+    )
+    history: str | None = prop("`asked`, or why the best scores before cannot be asked for")
 
 
 @declare("eval.case", "eval")
@@ -33,7 +38,7 @@ class EvalCase(Event):
 
 @declare("eval.regression", "eval")
 class EvalRegression(Event):
-    """A case fell more than the threshold below its best before, or no longer passes."""
+    """A case is worse than its best before by more than the threshold, or no longer passes."""
 
     case_id: str = required("name of the case")
     dim: str | None = prop("dimension it belongs to")

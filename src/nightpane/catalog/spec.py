@@ -108,8 +108,12 @@ class Event:
 
         A text that was cut is joined by ``<name>_length``, its length before.
         """
+        return self.cut_texts(self.given())
+
+    def given(self) -> dict[str, Any]:
+        """Return the properties without None, long texts whole."""
         values = ((name, getattr(self, name)) for name in self._names)
-        return self.cut_texts({name: value for name, value in values if value is not None})
+        return {name: value for name, value in values if value is not None}
 
     @classmethod
     def cut_texts(cls, properties: dict[str, Any]) -> dict[str, Any]:

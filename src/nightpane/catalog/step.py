@@ -48,6 +48,7 @@ class StepToolReturned(Event):
     tool: str = required("name of the tool")
     ok: bool = required("false when it failed")
     latency_ms: int | None = prop("how long it took", unit="ms", minimum=0)
+    result_json: str | None = prop("its result as JSON", max_chars=2_000)
     result_bytes: int | None = prop("size of its result", unit="bytes", minimum=0)
     error: str | None = prop("why it failed", max_chars=400)
 
@@ -76,7 +77,9 @@ class StepReflection(Event):
 class StepRetry(Event):
     """The agent tries again after a failure."""
 
-    step_id: str = required(_STEP_ID, type="ULID")
+    step_id: str = required("the step that is the new attempt", type="ULID")
     cause: str | None = prop("why it tries again")
     attempt: int | None = prop("number of the attempt that begins; the first one was 1", minimum=1)
     prior_error: str | None = prop("the error before", max_chars=400)
+    prior_step_id: str | None = prop("the step that failed", type="ULID")
+    tool: str | None = prop("name of the tool that is called again")

@@ -4,6 +4,22 @@ from there to PostHog or the local server, in the background.
 
 from nightpane.client.health import Health
 from nightpane.client.pane import Pane
-from nightpane.client.rounds import Round, Run
+from nightpane.client.rounds import Round
+from nightpane.client.runs import Run
+from nightpane.client.steps import Step, ToolStep
+from nightpane.client.suites import Case, Suite
+from nightpane.client.tools import tool
+from nightpane.client.working import JoinedRound
 
-__all__ = ["Health", "Pane", "Round", "Run"]
+__all__ = [
+    "Case",
+    "Health",
+    "JoinedRound",
+    "Pane",
+    "Round",
+    "Run",
+    "Step",
+    "Suite",
+    "ToolStep",
+    "tool",
+]

@@ -19,14 +19,16 @@ from typing import Any
 
 from nightpane import config
 from nightpane.catalog import Event
+from nightpane.client import carrier as carriers
 from nightpane.client import gitsha
 from nightpane.client.destination import Destination, Route, resolve
 from nightpane.client.envelope import Envelope, Place
 from nightpane.client.handover import Handover, Tracked
 from nightpane.client.health import Counters, Health, Voice
+from nightpane.client.history import History, query_client
 from nightpane.client.pipeline import Pipeline
 from nightpane.client.redact import KeyMask, Redactor
-from nightpane.client.rounds import Direction, Run
+from nightpane.client.runs import Run
 from nightpane.client.scopes import current_place, shown
 from nightpane.client.sdk import QuietPosthog, context_properties, open_posthog
 from nightpane.client.sender import Sender
@@ -35,8 +37,10 @@ from nightpane.client.spool.folder import SpoolFolder
 from nightpane.client.spool.writer import DEFAULT_MAX_BYTES, SpoolWriter
 from nightpane.client.transport import HttpTransport, Transport
 from nightpane.client.worker import Worker
+from nightpane.client.working import Direction, JoinedRound
 from nightpane.errors import ConfigError, NightpaneError, SpoolError
 from nightpane.ids import uuid7
+from nightpane.query import Query
 
 __all__ = ["Pane", "newest_pane"]
 
@@ -54,7 +58,8 @@ class Pane:
     ``redact`` holds callables (event dict to event dict, None to drop it) and patterns of property
     names to mask. ``historical_migration`` marks what is sent as an import of the past.
     ``max_spool_bytes`` limits the whole spool folder. ``exit_s`` limits how long the process's end
-    waits for delivery. ``files`` and ``transport`` stand in for disk and network in tests.
+    waits for delivery. ``query`` answers what the pane asks about its past, by default the API of
+    the settings. ``files`` and ``transport`` stand in for disk and network in tests.
     """
 
     def __init__(
@@ -73,6 +78,7 @@ class Pane:
         git_sha: str | None = None,
         close_on_sigterm: bool = True,
         exit_s: float = _EXIT_S,
+        query: Query | None = None,
         files: Files | None = None,
         transport: Transport | None = None,
     ) -> None:
@@ -115,11 +121,17 @@ class Pane:
             self.project, self.client, git_sha or gitsha.short_sha(gitsha.code_folder())
         )
         self._distinct_id = f"{self.project}:{self.client}"[:200]
+        self._history = History(
+            lambda: query_client(settings) if query is None else query,
+            self.flush,
+            self._voice,
+        )
         patterns = [one for one in redact if isinstance(one, str)]
+        self._mask = KeyMask(patterns, private=settings.privacy_mode)
         self.posthog: QuietPosthog = open_posthog(
             Pipeline(
                 envelope=envelope,
-                mask=KeyMask(patterns, private=settings.privacy_mode),
+                mask=self._mask,
                 redactors=[one for one in redact if not isinstance(one, str)],
                 append=self._append,
                 place=lambda: current_place(self),
@@ -179,7 +191,7 @@ class Pane:
         """Keep one event of the catalogue; otherwise as ``track``."""
         return self._track(
             event.event,
-            {**event.to_properties(), **extra},
+            {**event.given(), **extra},
             place=current_place(self),
             agent=agent,
             round_id=round_id,
@@ -209,6 +221,20 @@ class Pane:
             direction=direction,
             baseline_score=baseline_score,
         )
+
+    def join(
+        self, carrier: Mapping[str, str] | str | None = None, *, agent: str | None = None
+    ) -> JoinedRound:
+        """Return the round that a carrier names, to be entered with ``with``; its owner closes it.
+
+        ``carrier`` is what ``round.carrier()`` returned, an HTTP request's headers or the header's
+        value; by default this process's environment variable ``BAGGAGE``. ``agent`` is the role
+        that acts here, else the carrier's. What names no round is logged, and joins none.
+        """
+        named = carriers.read(carrier)
+        if not named:
+            self._voice.once("join", "there is no round to join: the carrier names none")
+        return JoinedRound(self, carriers.joined_place(named, agent))
 
     def flush(self, timeout_s: float = 10.0) -> bool:
         """Put all events on the disk itself and deliver them; False when the time is over first."""
@@ -274,10 +300,17 @@ class Pane:
         self._worker.notify()
 
     def _emit(
-        self, event: Event, place: Place | None, agent: str | None, extra: Mapping[str, Any]
+        self,
+        event: Event,
+        place: Place | None,
+        agent: str | None,
+        extra: Mapping[str, Any],
+        *,
+        timestamp: float | None = None,
     ) -> str | None:
-        props = {**event.to_properties(), **extra}
-        return self._track(event.event, props, place=place, agent=agent)
+        # Long texts are cut behind the redaction: half of a secret would pass it.
+        props = {**event.given(), **extra}
+        return self._track(event.event, props, place=place, agent=agent, timestamp=timestamp)
 
     def _track(
         self,

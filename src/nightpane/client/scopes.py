@@ -39,6 +39,8 @@ class Scope:
         self.place = place
         self._token: Token[Scope | None] | None = None
         self._pid = os.getpid()
+        # Calls of tools that failed in here, for what is tried again: attempts, step, error.
+        self._failed: dict[tuple[str, int], tuple[int, str, str]] = {}
 
     def bind(self, function: Callable[_P, _R]) -> Callable[_P, _R]:
         """Return ``function`` made to run inside this scope, on whatever thread calls it."""
@@ -103,11 +105,6 @@ class Scope:
             _current.set(self._outer)
 
 
-def innermost() -> Scope | None:
-    """Return the innermost scope that the calling code stands in, whichever pane it is of."""
-    return _current.get()
-
-
 def swap(scope: Scope | None) -> Scope | None:
     """Make the calling code stand in another scope; return the one before."""
     before = _current.get()
@@ -168,3 +165,14 @@ def shown(value: Any) -> str:
         return repr(value)[:100]
     except Exception:  # noqa: BLE001 (a user's object may not even print)
         return type(value).__qualname__
+
+
+def number(value: Any) -> float | None:
+    """Return a finite number, None for anything else; never raises."""
+    if value is None or isinstance(value, bool | str | bytes):
+        return None
+    try:
+        result = float(value)
+    except Exception:  # noqa: BLE001 (a user's object may raise anything)
+        return None
+    return result if result - result == 0.0 else None

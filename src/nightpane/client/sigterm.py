@@ -13,7 +13,7 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from nightpane.client.rounds import Run
+    from nightpane.client.runs import Run
 
 __all__ = ["unwatch", "watch"]
 

@@ -32,13 +32,14 @@ class Plain:
     """Converts the values of one event.
 
     ``notes`` collects what could not be kept as it was, ``texts`` every text that is long enough to
-    hold a secret.
+    hold a secret. More than ``max_nodes`` values are cut.
     """
 
-    __slots__ = ("_above", "_mask", "_nodes", "notes", "texts")
+    __slots__ = ("_above", "_mask", "_max_nodes", "_nodes", "notes", "texts")
 
-    def __init__(self, mask: KeyMask, notes: list[str]) -> None:
+    def __init__(self, mask: KeyMask, notes: list[str], max_nodes: int = _MAX_NODES) -> None:
         self._mask = mask
+        self._max_nodes = max_nodes
         self.texts: list[str] = []
         self._above: set[int] = set()
         self._nodes = 0
@@ -106,8 +107,8 @@ class Plain:
         if depth > _MAX_DEPTH:
             self._note(name, f"it is nested more than {_MAX_DEPTH} deep: cut there")
             return None
-        if self._nodes > _MAX_NODES:
-            self._note(name, f"the event holds more than {_MAX_NODES} values: cut there")
+        if self._nodes > self._max_nodes:
+            self._note(name, f"the event holds more than {self._max_nodes} values: cut there")
             return None
         self._above.add(id(value))
         try:
@@ -121,8 +122,8 @@ class Plain:
         items = list(value)
         if isinstance(value, set | frozenset):
             items.sort(key=str)
-        if self._nodes + len(items) > _MAX_NODES:
-            kept = max(0, _MAX_NODES - self._nodes)
+        if self._nodes + len(items) > self._max_nodes:
+            kept = max(0, self._max_nodes - self._nodes)
             self._note(name, f"its {len(items)} items are too many: cut after {kept}")
             items = items[:kept]
         return [self.value(item, name, depth + 1) for item in items]
