@@ -112,6 +112,51 @@ def test_a_model_call_without_envelope_counts_for_its_round(server: LocalServer)
     assert (row["cost_usd"], row["cost_known"]) == (0.125, 1)
 
 
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        # What the round says itself is the whole cost: its calls are not added to it.
+        ({"cost_usd": 0.25}, (0.25, 1)),
+        ({}, (0.75, 1)),
+    ],
+)
+def test_a_round_that_says_no_cost_shows_what_its_priced_calls_cost(
+    server: LocalServer, said: dict[str, float], expected: tuple[float, int]
+) -> None:
+    project = f"priced-{len(said)}"
+    events = one_round(EVENING, project=project, kept=True, end=said)
+    call = event("$ai_generation", EVENING + timedelta(seconds=1), project=project)
+    call["properties"] |= {
+        "round_id": events[0]["properties"]["round_id"],
+        "$ai_model": "gpt-4o-mini",
+        "$ai_input_tokens": 1_000_000,
+        "$ai_output_tokens": 1_000_000,
+    }
+    send(server, [*events, call])
+    (row,) = rows(server, ROUNDS, Scope(project=project))
+    assert (row["cost_usd"], row["cost_known"]) == expected
+
+
+@pytest.mark.parametrize(
+    ("model", "expected"), [("google/gemma-4-26b-a4b-it:free", (0.0, 1)), ("unheard-of", (None, 0))]
+)
+def test_a_free_call_costs_nothing_and_an_unpriced_one_is_unknown(
+    server: LocalServer, model: str, expected: tuple[float | None, int]
+) -> None:
+    project = f"free-{model}"
+    events = one_round(EVENING, project=project, kept=True)
+    call = event("$ai_generation", EVENING + timedelta(seconds=1), project=project)
+    call["properties"] |= {
+        "round_id": events[0]["properties"]["round_id"],
+        "$ai_model": model,
+        "$ai_input_tokens": 10,
+        "$ai_output_tokens": 10,
+    }
+    send(server, [*events, call])
+    (row,) = rows(server, ROUNDS, Scope(project=project))
+    assert (row["cost_usd"], row["cost_known"]) == expected
+
+
 @pytest.mark.parametrize("board", [*BOARDS.values(), *LISTS.values()], ids=lambda b: b.name)
 def test_no_name_changes_what_a_query_does(server: LocalServer, board: Board) -> None:
     odd = "' or 1=1 -- \\' {values} \n`"

@@ -29,7 +29,7 @@ def _words(names: tuple[str, ...]) -> str:
 
 
 # Step 1: what each event says. A call that used tokens and cost exactly nothing is one whose price
-# nobody knew.
+# nobody knew, unless it says where the price comes from.
 _OF_EVENT: dict[str, str] = {
     "said_project": "properties.project",
     "said_client": "properties.client",
@@ -43,7 +43,8 @@ _OF_EVENT: dict[str, str] = {
     "said_cost": "toFloat(properties.cost_usd)",
     "call_cost": "toFloat(properties.$ai_total_cost_usd)",
     "call_tokens": "toFloat(properties.$ai_input_tokens)",
-    "price": "if(call_cost = 0 and call_tokens > 0, null, call_cost)",
+    "price_source": "properties.$ai_cost_model_source",
+    "price": "if(call_cost = 0 and call_tokens > 0 and price_source is null, null, call_cost)",
     "is_call": f"event in {_words(MODEL_CALLS)}",
     "is_end": "event in ('round_kept', 'round_reverted')",
     "is_proposal": "event = 'proposal_generated'",
@@ -105,7 +106,7 @@ _NEEDS: dict[str, tuple[str, ...]] = {
     "calls": ("is_call",),
     "priced_calls": ("price",),
     "calls_cost": ("price",),
-    "price": ("call_cost", "call_tokens"),
+    "price": ("call_cost", "call_tokens", "price_source"),
 }
 _ALWAYS = ("project", "client", "run")
 _COSTS = {"cost_usd", "cost_known"}
