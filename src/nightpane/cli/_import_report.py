@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["render"]
 
-_SHOWN_REASONS, _SHOWN_LINES, _NAME_CHARS = 8, 6, 32
+_SHOWN_REASONS, _SHOWN_LINES, _NAME_CHARS = 8, 6, 26
 _TIMES = {
     "git": "of the commits",
     "file": "as the file has them",
@@ -54,7 +54,7 @@ def _ledgers(read: list[dict[str, Any]]) -> Table:
 
 
 def _traces(read: list[dict[str, Any]]) -> Table:
-    table = _table("traces of", "traces", "calls", "errors", "tokens in", "out", "cost, USD")
+    table = _table("traces of", "traces", "calls", "errors", "tokens in", "out", "USD")
     for item in read:
         if "calls" in item:
             stated = item["calls"] > item["calls_without_cost"]
