@@ -45,6 +45,7 @@ PRIVATE_PROPERTIES = frozenset(
         "prompt",
         "rationale",
         "response",
+        "result_json",
         "summary",
         "system_prompt",
     }
