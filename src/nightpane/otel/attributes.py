@@ -33,7 +33,10 @@ def text(value: Any) -> str | None:
         value = value[0] if value else None
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return None
-    return str(value).strip() or None
+    found = str(value).strip()
+    if not found.isascii():  # ids are drawn from texts, and a lone surrogate has no bytes
+        found = found.encode("utf-8", "replace").decode()
+    return found or None
 
 
 def number(value: Any) -> float | None:

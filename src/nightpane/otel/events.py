@@ -13,7 +13,7 @@ from typing import Any
 from uuid import UUID
 
 from nightpane.ids import deterministic_uuid
-from nightpane.otel.attributes import count, text
+from nightpane.otel.attributes import count, decoded, text
 from nightpane.otel.content import CONTENT, CONTENT_PREFIXES
 from nightpane.otel.fields import MAPPED
 from nightpane.otel.kinds import SPAN, TRACE
@@ -32,9 +32,10 @@ _USED = frozenset(
     }
 )
 _USED_PREFIXES = (
-    *("nightpane.", "mlflow.chat.tokenUsage.", "mlflow.llm.cost.", "ai.request.headers."),
+    *("nightpane.", "$ai_", "mlflow.chat.tokenUsage.", "mlflow.llm.cost.", "ai.request.headers."),
     *CONTENT_PREFIXES,
 )
+_ID_NAMES = ("$ai_trace_id", "$ai_span_id", "$ai_parent_id")
 _NOISE = ("host.", "process.", "os.", "telemetry.")
 _STATUS = ("http.response.status_code", "http.status_code", "error.type")
 # A resource is repeated on each of its spans: what is large there would grow without bound.
@@ -99,8 +100,6 @@ def event_uuid(attributes: Mapping[str, Any], *parts: str) -> str:
 
 def expanded(attributes: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the attributes with MLflow's objects spread over names of their own."""
-    from nightpane.otel.attributes import decoded
-
     if not any(name in attributes for name in _MLFLOW_OBJECTS):
         return attributes
     spread = dict(attributes)
@@ -135,7 +134,9 @@ def stated(attributes: Mapping[str, Any]) -> dict[str, Any]:
     return {
         name: value
         for name, value in attributes.items()
-        if name.startswith("$ai_") and value not in (None, "")
+        if name.startswith("$ai_")
+        and value not in (None, "")
+        and (name not in _ID_NAMES or isinstance(value, str))
     }
 
 
