@@ -22,6 +22,9 @@ MAY_IMPORT = {
     "query": {"errors", "config"},
     "client": {"errors", "ids", "config", "catalog", "query"},
     "llm": {"errors", "catalog", "client"},
+    "token_machine": {"catalog", "client"},
+    "definitions": {"errors"},
+    "flags": {"errors"},
     "hogql": {"errors", "catalog"},
     "store": {"errors", "ids", "catalog"},
     "boards": {"errors", "query", "stats", "catalog"},
@@ -32,7 +35,7 @@ MAY_IMPORT = {
     "ui": set(),
     "server": {
         *("errors", "ids", "config", "catalog", "store", "hogql", "query", "digest", "boards"),
-        *("ui", "stats", "prices", "otel"),
+        *("ui", "stats", "prices", "otel", "definitions", "flags"),
     },
     "doctor": {"errors", "config", "query", "catalog", "client"},
     "testing": {"errors", "config", "query", "client"},

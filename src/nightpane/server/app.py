@@ -17,6 +17,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from nightpane.definitions import Definitions
 from nightpane.prices import Table
 from nightpane.prices import load as load_prices
 from nightpane.server import (
@@ -46,13 +47,15 @@ def create_app(
     store: Store,
     keys: Keys,
     *,
+    definitions: Definitions | None = None,
     prices: Table | None = None,
     bind_host: str = "127.0.0.1",
     limits: Limits | None = None,
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> Starlette:
-    """Return the application over an open store. It does not close the store. ``prices`` are
-    nightpane's own table unless given.
+    """Return the application over an open store. It does not close the store or the definitions.
+
+    ``definitions`` are kept in memory and ``prices`` are nightpane's own table unless given.
     """
     intake = Intake(store, keys, prices or load_prices(), limits=limits, clock=clock)
 
@@ -77,6 +80,7 @@ def create_app(
     )
     app.router.redirect_slashes = False
     app.state.store = store
+    app.state.definitions = definitions or Definitions.in_memory()
     app.state.keys = keys
     app.state.intake = intake
     app.state.otel = otlp.Shared()

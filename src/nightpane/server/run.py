@@ -18,6 +18,7 @@ from pathlib import Path
 import uvicorn
 
 from nightpane import hogql, prices
+from nightpane.definitions import Definitions
 from nightpane.errors import ConfigError
 from nightpane.server.app import create_app
 from nightpane.server.keys import Keys, load_or_create
@@ -43,16 +44,20 @@ def serve(
 
     Raises StoreLockedError when another process has the data, ConfigError when the address cannot
     be listened on or the data folder's ``prices.toml`` cannot be used, StoreError when the store
-    cannot be opened.
+    or the definitions cannot be opened.
     """
-    with Store.open(data_dir) as store, _listen(host, port) as listener:
+    with (
+        Store.open(data_dir) as store,
+        Definitions.open(store.data_dir) as definitions,
+        _listen(host, port) as listener,
+    ):
         own_prices = prices.load(store.data_dir / prices.OWN_PRICES)
         hogql.warm_up()
         keys = load_or_create(store.data_dir)
         address = _address(host, listener)
         store.announce(address)
         config = uvicorn.Config(
-            create_app(store, keys, prices=own_prices, bind_host=host),
+            create_app(store, keys, definitions=definitions, prices=own_prices, bind_host=host),
             http=GuardedProtocol,
             loop="uvloop",
             ws="none",
