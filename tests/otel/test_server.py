@@ -13,6 +13,7 @@ import requests
 from opentelemetry import baggage, context, trace
 from opentelemetry.exporter.otlp.proto.http import Compression
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.proto.collector.trace.v1 import trace_service_pb2
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExportResult
@@ -189,3 +190,169 @@ def test_json_on_every_route(server: LocalServer, path: str) -> None:
     assert row["timestamp"].startswith("2025-11-24T16:00:00")
     assert row["properties"]["$ai_latency"] == 1.5
     assert row["properties"]["$ai_is_error"] is True
+
+
+def post(server: LocalServer, path: str, body: bytes, **headers: str) -> requests.Response:
+    given = {"Authorization": f"Bearer {server.api_key}", **PROTOBUF}
+    given |= {name.replace("_", "-"): value for name, value in headers.items()}
+    return requests.post(server.host + path, data=body, headers=given, timeout=30)
+
+
+def test_spans_that_are_not_stored_are_counted(server: LocalServer) -> None:
+    span = json_span("a" * 32)
+    foreign = {"traceId": "b" * 32, "spanId": "1" * 16, "name": "GET /"}
+    broken = {**span, "spanId": "xyz"}
+    spans = {"resourceSpans": [{"scopeSpans": [{"spans": [span, foreign, broken]}]}]}
+    answer = post(
+        server, "/i/v1/traces", json.dumps(spans).encode(), Content_Type="application/json"
+    )
+    assert answer.status_code == 200
+    told = answer.json()["partialSuccess"]
+    assert told["rejectedSpans"] == "1"
+    assert "no valid trace id or span id" in told["errorMessage"]
+    assert len(rows(server, "properties.$ai_trace_id = {id}", id="a" * 32)) == 1
+
+    answer = post(
+        server,
+        "/i/v1/traces",
+        json.dumps(document(foreign)).encode(),
+        Content_Type="application/json",
+    )
+    assert answer.json() == {
+        "partialSuccess": {"errorMessage": "1 spans not stored: they are not about model calls"}
+    }
+
+
+def test_refused_spans_in_protobuf(server: LocalServer) -> None:
+    request = trace_service_pb2.ExportTraceServiceRequest()
+    request.resource_spans.add().scope_spans.add().spans.add(name="no ids")
+    answer = post(server, "/i/v0/ai/otel", request.SerializeToString())
+    told = trace_service_pb2.ExportTraceServiceResponse.FromString(answer.content)
+    assert answer.headers["content-type"] == "application/x-protobuf"
+    assert told.partial_success.rejected_spans == 1
+    assert "no ids" in told.partial_success.error_message
+
+
+def test_an_empty_request_is_a_success(server: LocalServer) -> None:
+    answer = post(server, "/i/v0/ai/otel", b"")
+    assert (answer.status_code, answer.content) == (200, b"")
+
+
+@pytest.mark.parametrize(
+    ("body", "headers", "status", "code"),
+    [
+        (b"{", {"Content-Type": "application/json"}, 400, 3),
+        (b"[]", {"Content-Type": "application/json"}, 400, 3),
+        (b"{}", {"Content-Type": "text/html"}, 415, 3),
+        (b"{}", {"Content-Type": "application/json", "Authorization": "Bearer phc_x"}, 401, 16),
+        (b"{}", {"Content-Type": "application/json", "Authorization": ""}, 401, 16),
+        (
+            b"\x1f\x8bnot gzip",
+            {"Content-Type": "application/json", "Content-Encoding": "gzip"},
+            400,
+            3,
+        ),
+        (
+            gzip.compress(b" " * (11 * 1024 * 1024)),
+            {"Content-Type": "application/json", "Content-Encoding": "gzip"},
+            413,
+            8,
+        ),
+    ],
+)
+def test_refusals_in_json(
+    server: LocalServer, body: bytes, headers: dict[str, str], status: int, code: int
+) -> None:
+    answer = requests.post(
+        f"{server.host}/i/v0/ai/otel",
+        data=body,
+        headers={"Authorization": f"Bearer {server.api_key}", **headers},
+        timeout=30,
+    )
+    assert answer.status_code == status
+    assert answer.json()["code"] == code
+    assert answer.json()["message"]
+
+
+def test_a_refusal_in_protobuf(server: LocalServer) -> None:
+    from google.rpc import status_pb2
+
+    answer = post(server, "/i/v0/ai/otel", b"\x0a\xff\xff")
+    told = status_pb2.Status.FromString(answer.content)
+    assert (answer.status_code, told.code) == (400, 3)
+    assert "protobuf" in told.message
+
+
+def test_the_key_in_the_address_and_the_round_in_the_request(server: LocalServer) -> None:
+    round_id = new_ulid()
+    answer = requests.post(
+        f"{server.host}/i/v1/traces",
+        params={"token": server.api_key},
+        json=document(json_span("c" * 32)),
+        headers={"baggage": f"nightpane.round_id={round_id},nightpane.parent_id=step-1"},
+        timeout=30,
+    )
+    assert answer.status_code == 200
+    (row,) = rows(server, "properties.round_id = {id}", id=round_id)
+    assert row["properties"]["$ai_parent_id"] == "step-1"
+
+
+@pytest.mark.parametrize("path", ["/i/v1/logs", "/i/v0/ai/otel/v1/logs"])
+def test_logs(server: LocalServer, path: str) -> None:
+    trace_id = hashlib.sha256(path.encode()).hexdigest()[:32]
+    records = [
+        {
+            "timeUnixNano": "1764000000000000000",
+            "traceId": trace_id,
+            "spanId": "1" * 16,
+            "eventName": "gen_ai.client.inference.operation.details",
+            "attributes": json_span(trace_id)["attributes"],
+        },
+        {"body": {"stringValue": "hello"}},
+    ]
+    answer = requests.post(
+        server.host + path,
+        params={"token": server.api_key},
+        json={"resourceLogs": [{"scopeLogs": [{"logRecords": records}]}]},
+        timeout=30,
+    )
+    assert answer.status_code == 200
+    assert "1 records not stored" in answer.json()["partialSuccess"]["errorMessage"]
+    (row,) = rows(server, "properties.$ai_trace_id = {id}", id=trace_id)
+    assert row["event"] == "$ai_generation"
+
+
+@pytest.mark.parametrize("path", ["/i/v1/metrics", "/i/v0/ai/otel/v1/metrics"])
+def test_metrics_are_taken_and_dropped(server: LocalServer, path: str) -> None:
+    answer = requests.post(
+        server.host + path, params={"token": server.api_key}, json={}, timeout=30
+    )
+    assert answer.status_code == 200
+    assert answer.json()["partialSuccess"]["errorMessage"] == "metrics are not stored"
+
+
+def test_posthogs_own_tracing_and_its_otel_exporter(
+    server: LocalServer, provider: TracerProvider
+) -> None:
+    from posthog import Posthog
+    from posthog.ai.otel import PostHogTraceExporter
+
+    memory = recorded(provider)
+    with provider.get_tracer("t").start_as_current_span("chat", attributes=CALL):
+        pass
+    sent = memory.get_finished_spans()
+    exported = PostHogTraceExporter(api_key=server.api_key, host=server.host).export(sent)
+    assert exported is SpanExportResult.SUCCESS
+    trace_id = f"{sent[0].context.trace_id:032x}"
+    assert len(rows(server, "properties.$ai_trace_id = {id}", id=trace_id)) == 1
+
+    client = Posthog(server.api_key, host=server.host, traces={"service_name": "loop"})
+    round_id = new_ulid()
+    with (
+        client.start_span("round", attributes={"nightpane.round_id": round_id}),
+        client.start_span("chat", attributes={**CALL, "phase": "score"}),
+    ):
+        pass
+    client.shutdown()
+    found = rows(server, "properties.round_id = {id}", id=round_id)
+    assert sorted(row["event"] for row in found) == ["$ai_generation", "$ai_span"]
