@@ -18,12 +18,13 @@ class TokenMachineRequest(Event):
     user_id: str | None = prop(_USER)
     task_type: str | None = prop(_TASK, known=TASK_TYPES)
     model_used: str | None = prop("the model it was routed to; the same as $ai_model")
-    input_tokens: int | None = prop("tokens sent", unit="tokens", minimum=0)
-    output_tokens: int | None = prop("tokens answered", unit="tokens", minimum=0)
+    input_tokens: int | None = prop("the same as $ai_input_tokens", unit="tokens", minimum=0)
+    output_tokens: int | None = prop("the same as $ai_output_tokens", unit="tokens", minimum=0)
     cost_usd: float | None = prop("the same as $ai_total_cost_usd", unit="USD", minimum=0)
     quality_score: float | None = prop("the grader's verdict")
     efficiency_grade: str | None = prop("quality per dollar, as a grade")
     latency_ms: int | None = prop("how long it took", unit="ms", minimum=0)
+    request_id: str | None = prop("Token Machine's own id of the request")
 
 
 @declare("token_machine.team_summary", "token_machine", in_round=False)

@@ -27,6 +27,7 @@ class Handover:
     round_id: str | None
     ts: float | None
     notes: list[str] = field(default_factory=list)
+    has_distinct_id: bool = False
     taken: bool = False
     written: bool = False
     dropped: bool = False

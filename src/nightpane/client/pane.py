@@ -322,6 +322,7 @@ class Pane:
         round_id: str | None = None,
         timestamp: Any = None,
         uuid: Any = None,
+        distinct_id: str | None = None,
     ) -> str | None:
         notes: list[str] = []
         when = None if timestamp is None else _when(timestamp, notes)
@@ -332,12 +333,13 @@ class Pane:
             round_id=_text(round_id, "round_id", notes),
             ts=None if when is None else when.timestamp(),
             notes=notes,
+            has_distinct_id=distinct_id is not None,
         )
         if agent is None and (place is None or place.agent is None):
             notes.append("agent is missing; it is required outside of a run")
         message = {
             "event": event,
-            "distinct_id": self._distinct_id,
+            "distinct_id": distinct_id or self._distinct_id,
             "uuid": handover.uuid,
             "timestamp": (when or datetime.now(UTC)).isoformat(timespec="microseconds"),
             "properties": {**context_properties(), **props},

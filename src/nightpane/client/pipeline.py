@@ -165,7 +165,7 @@ class Pipeline:
         event = message["event"]
         if handover is not None:
             agent, round_id, ts = handover.agent, handover.round_id, handover.ts
-            place, anonymous = handover.place, True
+            place, anonymous = handover.place, not handover.has_distinct_id
         else:
             agent, round_id, ts, place = None, None, None, self._place()
             # So the SDK marks an event whose caller named nobody.
