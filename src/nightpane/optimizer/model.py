@@ -1,0 +1,676 @@
+"""What the steps of the optimizer hand to each other: plain values, nothing that asks or writes.
+
+Costs are USD, latencies seconds, sizes tokens unless a name says otherwise. An *operation* is a
+``$ai_span_name`` ("unnamed" without one), a *trace* a ``$ai_trace_id``, a *call* one
+``$ai_generation``. Every sequence has a fixed order, so that equal data gives an equal report.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Literal
+
+from nightpane.optimizer.price_map import Prices
+
+__all__ = [
+    "Analysis",
+    "Call",
+    "Causes",
+    "Connection",
+    "Contents",
+    "CrossCheck",
+    "Daily",
+    "Diagnosis",
+    "Earlier",
+    "ErrorGroup",
+    "Evidence",
+    "Failures",
+    "Fix",
+    "History",
+    "LimitBursts",
+    "Measurement",
+    "Metrics",
+    "ModelMetrics",
+    "Number",
+    "OperationFailures",
+    "OperationMetrics",
+    "OperationVariance",
+    "Options",
+    "OutlierTrace",
+    "Patterns",
+    "Pricing",
+    "Recommendation",
+    "Sample",
+    "SampleBucket",
+    "Saving",
+    "Spread",
+    "Target",
+    "Tokens",
+    "Unpriced",
+    "Usage",
+    "Verdict",
+    "WindowTotals",
+]
+
+Number = int | float | str | None
+SampleBucket = Literal["cheapest", "median", "dearest", "slowest", "errored"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What the caller asked for. ``now`` is the end of the window, to the second."""
+
+    results_dir: Path
+    now: datetime
+    window_days: int = 30
+    top_n: int = 5
+    sample_size: int = 15
+    min_recommendations: int = 3
+    project: str | None = None
+    history: Path | None = None
+    judge: str | None = None
+    save_key: bool = False
+    live_prices: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Which project is read, and with what key (never in ``repr``)."""
+
+    host: str
+    project_id: str
+    key: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """Step 1: the connection holds, and this much is there."""
+
+    host: str
+    project_id: str
+    start: datetime
+    end: datetime
+    generations: int
+    first: datetime
+    last: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """Tokens of some calls by how they are priced.
+
+    ``uncached`` were sent and paid in full, ``cache_read`` and ``cache_write`` at their own prices;
+    ``prompt`` is the three together. ``output`` holds reasoning where it is billed as such.
+    """
+
+    uncached: float = 0.0
+    cache_read: float = 0.0
+    cache_write: float = 0.0
+    output: float = 0.0
+
+    @property
+    def prompt(self) -> float:
+        return self.uncached + self.cache_read + self.cache_write
+
+    @property
+    def total(self) -> float:
+        return self.prompt + self.output
+
+    def __add__(self, other: Tokens) -> Tokens:
+        return Tokens(
+            self.uncached + other.uncached,
+            self.cache_read + other.cache_read,
+            self.cache_write + other.cache_write,
+            self.output + other.output,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """The calls that share operation, model, provider, service tier, prompt length class, whether
+    PostHog priced them, and how recent they are.
+
+    ``above`` is the largest of the price map's thresholds that the prompts exceed (0 for none);
+    ``age_days`` is 3, 7 or the window: the smallest sub-window that holds the calls. ``cost_usd`` is
+    PostHog's, or the backfill when ``priced`` is false.
+    """
+
+    operation: str
+    model: str
+    provider: str
+    tier: str
+    above: int
+    priced: bool
+    age_days: int
+    calls: int
+    errors: int
+    cost_usd: float
+    error_cost_usd: float
+    tokens: Tokens
+
+
+@dataclass(frozen=True, slots=True)
+class CrossCheck:
+    """PostHog's cost of a model's calls beside the price map's, where they differ over 5 %."""
+
+    model: str
+    provider: str
+    calls: int
+    posthog_usd: float
+    map_usd: float
+
+    @property
+    def difference(self) -> float:
+        """Relative to the map: 0.5 says PostHog counted half as much again."""
+        return self.posthog_usd / self.map_usd - 1 if self.map_usd else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Unpriced:
+    """A model whose calls PostHog left without a cost. ``backfilled_usd`` is None when the price
+    map does not know the model either."""
+
+    model: str
+    provider: str
+    calls: int
+    tokens: Tokens
+    resolved: str | None
+    backfilled_usd: float | None
+    operations: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Pricing:
+    """Step 2. ``prices.of(model, provider)`` gives the price map's entry of a model, and
+    ``prices.known`` tells which map and of what date.
+
+    ``usage`` is the window's usage with backfilled costs: the base of every total.
+    """
+
+    prices: Prices
+    unpriced: tuple[Unpriced, ...]
+    checks: tuple[CrossCheck, ...]
+    usage: tuple[Usage, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class WindowTotals:
+    """Calls, cost and errors in a sub-window, with its length."""
+
+    days: int
+    calls: int
+    cost_usd: float
+    errors: int
+    tokens: float
+
+    @property
+    def cost_per_day_usd(self) -> float:
+        return self.cost_usd / self.days
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """Exact quantiles of a positive number over an operation's calls; 0 where none has it."""
+
+    p50: float
+    p95: float
+    max: float
+
+
+@dataclass(frozen=True, slots=True)
+class OperationMetrics:
+    """Step 3 for one operation. ``windows`` are 3 days, 7 days and the whole, in this order.
+
+    ``trend`` is the daily cost of the last 7 days over that of the days before (None without
+    both); ``models`` its models by falling cost.
+    """
+
+    operation: str
+    calls: int
+    errors: int
+    cost_usd: float
+    error_cost_usd: float
+    tokens: Tokens
+    traces: int
+    latency_s: Spread
+    prompt: Spread
+    output: Spread
+    last: datetime
+    windows: tuple[WindowTotals, ...]
+    trend: float | None
+    models: tuple[str, ...]
+
+    @property
+    def error_rate(self) -> float:
+        return self.errors / self.calls
+
+    @property
+    def cost_per_call_usd(self) -> float:
+        return self.cost_usd / self.calls
+
+
+@dataclass(frozen=True, slots=True)
+class ModelMetrics:
+    """Step 3 for one model of one provider."""
+
+    model: str
+    provider: str
+    calls: int
+    errors: int
+    cost_usd: float
+    tokens: Tokens
+    latency_s: Spread
+    windows: tuple[WindowTotals, ...]
+    trend: float | None
+
+    @property
+    def error_rate(self) -> float:
+        return self.errors / self.calls
+
+
+@dataclass(frozen=True, slots=True)
+class Daily:
+    """One UTC day of one operation (of the dearest 20; the others together as "")."""
+
+    day: str
+    operation: str
+    calls: int
+    cost_usd: float
+    errors: int
+
+
+@dataclass(frozen=True, slots=True)
+class Metrics:
+    """Step 3. Operations and models by falling cost."""
+
+    operations: tuple[OperationMetrics, ...]
+    models: tuple[ModelMetrics, ...]
+    windows: tuple[WindowTotals, ...]
+    daily: tuple[Daily, ...]
+    cost_usd: float
+    calls: int
+    errors: int
+    tokens: Tokens
+    untraced_calls: int
+
+    def operation(self, name: str) -> OperationMetrics | None:
+        return next((one for one in self.operations if one.operation == name), None)
+
+
+@dataclass(frozen=True, slots=True)
+class OutlierTrace:
+    """A trace far dearer than its operation's others, by which rules."""
+
+    trace_id: str
+    operation: str
+    cost_usd: float
+    calls: int
+    start: datetime
+    by_sigma: bool
+    by_mad: bool
+
+
+@dataclass(frozen=True, slots=True)
+class OperationVariance:
+    """Step 4: cost per trace of one operation. ``std`` is the population's.
+
+    ``sigma_limit`` is mean + 2 std, ``mad_limit`` median + 5 scaled MADs. ``outliers`` are at most
+    10, dearest first; ``outlier_traces`` and ``outlier_cost_usd`` count all of them.
+    """
+
+    operation: str
+    n: int
+    min: float
+    mean: float
+    median: float
+    max: float
+    std: float
+    p95: float
+    mad: float
+    sigma_limit: float
+    mad_limit: float
+    outlier_traces: int
+    outlier_cost_usd: float
+    outliers: tuple[OutlierTrace, ...]
+    costs: tuple[float, ...] = ()
+    """The dearest 500 traces' costs, for the figure."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call of a trace, as read. Hashes are of the JSON text, "" where there was no text.
+
+    ``prefix_hash`` is of the prompt's first 4,000 characters; ``output_text`` is the answer's first
+    4,000 characters of JSON.
+    """
+
+    uuid: str
+    trace_id: str
+    operation: str
+    at: datetime
+    model: str
+    provider: str
+    cost_usd: float
+    tokens: Tokens
+    latency_s: float | None
+    status: int | None
+    failed: bool
+    stop_reason: str
+    input_hash: str = ""
+    prefix_hash: str = ""
+    input_chars: int = 0
+    output_text: str = ""
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Patterns:
+    """What an operation's traces look like, counted over its traces (or one in ``sampled``).
+
+    *Repeating*: four or more calls whose prompts have the same size as the one before. *Growing*:
+    four or more calls, nearly every prompt larger than the last, to twice the first. ``resent`` is
+    the prompt tokens of growing traces that the call before had sent already.
+    """
+
+    traces: int = 0
+    calls: int = 0
+    cost_usd: float = 0.0
+    first_prompt_p50: float = 0.0
+    calls_p50: float = 0.0
+    calls_max: int = 0
+    repeating_traces: int = 0
+    repeating_calls: int = 0
+    repeating_cost_usd: float = 0.0
+    growing_traces: int = 0
+    growing_cost_usd: float = 0.0
+    growing_resent: float = 0.0
+    growing_cache_read: float = 0.0
+    sampled: int = 1
+    repeating_ids: tuple[str, ...] = ()
+    growing_ids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """What the prompts and answers of an operation's calls hold, in the part that was read.
+
+    ``read`` calls had a prompt to read, of ``calls`` in the read part. ``duplicates`` are calls
+    whose model and prompt an earlier call of *another trace* had. ``stable_chars`` is the longest
+    tested prefix that at least five calls in a row of time share on average; ``cache_hits`` the
+    calls that would have found it in a five-minute cache.
+    """
+
+    calls: int = 0
+    read: int = 0
+    duplicates: int = 0
+    duplicate_cost_usd: float = 0.0
+    duplicate_groups: int = 0
+    stable_chars: int = 0
+    mean_chars: float = 0.0
+    cache_hits: int = 0
+    cache_writes: int = 0
+    distinct_outputs: int = 0
+    outputs: int = 0
+    duplicate_ids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What one hypothesis says of one subject, with the numbers that say it.
+
+    ``confirmed`` is None when the data cannot tell (prompts in privacy mode, say). ``wasted_usd``
+    is the cost, within the window, of what the cause added.
+    """
+
+    cause: str
+    confirmed: bool | None
+    reason: str
+    numbers: Mapping[str, Number] = field(default_factory=dict)
+    wasted_usd: float = 0.0
+    calls: int = 0
+    trace_ids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """Every hypothesis tested on one outlier trace, or on a whole operation (``trace_id`` None).
+
+    ``causes`` are the confirmed ones, most specific first, or ("unexplained",) for a trace.
+    """
+
+    operation: str
+    trace_id: str | None
+    cost_usd: float
+    calls: int
+    causes: tuple[str, ...]
+    verdicts: tuple[Verdict, ...]
+
+    def verdict(self, cause: str) -> Verdict | None:
+        return next((one for one in self.verdicts if one.cause == cause), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Causes:
+    """Step 5: outlier traces by falling cost, operations by falling cost, and the calls read."""
+
+    traces: tuple[Diagnosis, ...]
+    operations: tuple[Diagnosis, ...]
+    calls: Mapping[str, tuple[Call, ...]]
+    patterns: Mapping[str, Patterns]
+    contents: Mapping[str, Contents]
+    contents_part: str
+
+    def operation(self, name: str) -> Diagnosis | None:
+        return next((one for one in self.operations if one.operation == name), None)
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorGroup:
+    """Failed calls of one operation with one HTTP status (None: no status)."""
+
+    operation: str
+    status: int | None
+    errors: int
+    cost_usd: float
+    timeouts: int
+    message: str
+    trace_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class OperationFailures:
+    """Step 6 for one operation: counts of calls, and findings in words with numbers.
+
+    ``truncated`` answers ended at a length limit; ``empty`` ones hold nothing although the call
+    succeeded; ``output_cv`` is the output length's standard deviation over its mean.
+    """
+
+    operation: str
+    calls: int
+    errors: int
+    error_rate_low: float
+    error_rate_high: float
+    timeouts: int
+    rate_limited: int
+    truncated: int
+    truncated_cost_usd: float
+    empty: int
+    empty_cost_usd: float
+    paid_errors: int
+    paid_error_cost_usd: float
+    output_cv: float
+    findings: tuple[str, ...]
+    trace_ids: Mapping[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class LimitBursts:
+    """Rate limits (429) of one model by minute, and whether one's own bursts go before them.
+
+    ``own`` is True when minutes with a 429 (and the one before) hold far more of the project's own
+    calls than its other busy minutes, False when they do not, None with too few to say.
+    """
+
+    operation: str
+    model: str
+    limited: int
+    minutes: int
+    bursts: int
+    calls_in_limited_minute: float
+    calls_in_other_minute: float
+    own: bool | None
+    reason: str
+    trace_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Failures:
+    """Step 6, by falling number of errors."""
+
+    operations: tuple[OperationFailures, ...]
+    groups: tuple[ErrorGroup, ...]
+    bursts: tuple[LimitBursts, ...]
+
+    def operation(self, name: str) -> OperationFailures | None:
+        return next((one for one in self.operations if one.operation == name), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """Step 7: one trace that was read."""
+
+    trace_id: str
+    operation: str
+    bucket: SampleBucket
+    cost_usd: float
+    tokens: int
+    calls: int
+    input_excerpt: str
+    output_excerpt: str
+    abnormality: str
+    note: str
+    frequency: float
+    frequency_low: float
+    frequency_high: float
+    judged: str = ""
+    """A language model's words on the trace, if one was asked; never a number."""
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """One row of a recommendation's table."""
+
+    trace_id: str
+    operation: str
+    cost_usd: float
+    tokens: int
+    issue: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fix:
+    """What to change, in Python with the provider's own API."""
+
+    before: str
+    after: str
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """How to see that it worked. ``hogql`` gives one number in one row, with ``values`` filled in;
+    its window is ``{since}`` to ``{until}`` (ISO 8601), so that any later time can be measured."""
+
+    metric: str
+    unit: str
+    baseline: float
+    target: float
+    window_days: int
+    why_window: str
+    hogql: str
+    values: Mapping[str, Number]
+
+
+@dataclass(frozen=True, slots=True)
+class Saving:
+    """What the change would have saved. ``window_usd`` is computed from the calls themselves;
+    ``monthly_*`` is that at the window's pace. ``method`` tells how, ``trace_ids`` from what.
+
+    ``claims`` are the cost units that were counted, (operation, kind of cost) to USD, so that two
+    recommendations on the same cost are not added twice.
+    """
+
+    window_usd: float
+    monthly_usd: float
+    monthly_low_usd: float
+    monthly_high_usd: float
+    calls: int
+    method: str
+    trace_ids: tuple[str, ...]
+    claims: Mapping[tuple[str, str], float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Recommendation:
+    """Step 8. ``id`` is stable over reports: the cause and the operation. ``ease`` is 1 (weeks) to
+    3 (an afternoon). ``priority`` counts from 1."""
+
+    id: str
+    cause: str
+    operation: str
+    title: str
+    problem: str
+    why: str
+    evidence: tuple[Evidence, ...]
+    excerpt: str
+    fix: Fix
+    measurement: Measurement
+    saving: Saving
+    ease: int
+    priority: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """An earlier recommendation and what became of it."""
+
+    id: str
+    title: str
+    status: Literal["shipped", "rejected", "open"]
+    source: str
+    metric: str
+    baseline: float | None
+    target: float | None
+    now: float | None
+    reached: bool | None
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """Step 9. ``skip`` holds the ids that must not be recommended again."""
+
+    source: str
+    earlier: tuple[Earlier, ...]
+    skip: frozenset[str]
+    worse: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Analysis:
+    """All that a report is written from."""
+
+    options: Options
+    connection: Connection
+    pricing: Pricing
+    metrics: Metrics
+    variance: tuple[OperationVariance, ...]
+    causes: Causes
+    failures: Failures
+    samples: tuple[Sample, ...]
+    history: History
+    recommendations: tuple[Recommendation, ...]
+    queries: int
