@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import requests
+from tests.client.support import Recorder
 
 import nightpane
+from nightpane.errors import UnreachableError
 from nightpane.ids import new_ulid, ulid_hex
 from nightpane.otel import Receiver, Span, encode, export_rounds, json_wire, proto_wire
 from nightpane.otel.rounds import spans_of_round
@@ -310,18 +311,13 @@ def test_opentelemetrys_own_calls_begin_when_they_are_stamped() -> None:
 
 
 def test_a_receiver_that_is_busy_is_asked_again() -> None:
-    answers = [429, 503, 200]
     waits: list[float] = []
-    receiver = Receiver("http://receiver", "otlp-json", {}, sleep=waits.append)
+    with Recorder(429, 503, 200) as recorder:
+        receiver = Receiver(f"{recorder.host}/v1/traces", "otlp-json", {}, sleep=waits.append)
+        assert receiver.post(b"{}") == 0
+    assert waits == [0.5, 1.0]
 
-    class Session:
-        def post(self, url: str, **_: Any) -> requests.Response:
-            answer = requests.Response()
-            answer.status_code = answers.pop(0)
-            answer.headers["Retry-After"] = "7"
-            answer._content = b'{"partialSuccess": {"rejectedSpans": "2"}}'
-            return answer
 
-    receiver._session = Session()  # type: ignore[assignment]
-    assert receiver.post(b"{}") == 2
-    assert waits == [7.0, 7.0]
+def test_a_receiver_that_is_not_there() -> None:
+    with pytest.raises(UnreachableError, match="does not answer"):
+        Receiver("http://127.0.0.1:9/v1/traces", "otlp-json", {}).post(b"{}")

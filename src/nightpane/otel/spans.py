@@ -8,6 +8,7 @@ parent can be found.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -29,7 +30,6 @@ from nightpane.otel.model import Span
 
 __all__ = ["events_of_spans"]
 
-_MAX_ANCESTORS = 64
 _Key = tuple[str, str]
 
 
@@ -52,8 +52,9 @@ def events_of_spans(
             usable.setdefault((span.trace_id, span.span_id), span)
         else:
             made.refuse(f"span {span.name[:80]!r} has no valid trace id or span id")
-    places = _places(usable, place_of(baggage or {}))
-    for span in _children_first(usable):
+    ordered = _children_first(usable)
+    places = _places(ordered, place_of(baggage or {}))
+    for span in ordered:
         translated = _event(span, places[span.trace_id, span.span_id], memory)
         if translated is None:
             made.passed_over += 1
@@ -149,38 +150,40 @@ def _sum(one: Tokens, other: Tokens) -> Tokens:
     return one[0] + other[0], one[1] + other[1]
 
 
-def _ancestors(span: Span, spans: Mapping[_Key, Span]) -> list[Span]:
-    """Return the ancestors among these spans, nearest first, as far as they are followed."""
-    found: list[Span] = []
-    above = spans.get((span.trace_id, span.parent_id))
-    while above is not None and above is not span and len(found) < _MAX_ANCESTORS:
-        found.append(above)
-        above = spans.get((above.trace_id, above.parent_id))
-    return found
+def _children_first(spans: Mapping[_Key, Span]) -> list[Span]:
+    """Return the spans so that each comes after those below it; loops come last."""
+    waits_for = Counter((span.trace_id, span.parent_id) for span in spans.values())
+    ready = [key for key in spans if not waits_for[key]]
+    ordered: dict[_Key, Span] = {}
+    while ready:
+        key = ready.pop()
+        span = ordered[key] = spans[key]
+        above = (span.trace_id, span.parent_id)
+        waits_for[above] -= 1
+        if above in spans and not waits_for[above]:
+            ready.append(above)
+    return [*ordered.values(), *(span for key, span in spans.items() if key not in ordered)]
 
 
-def _children_first(spans: Mapping[_Key, Span]) -> Sequence[Span]:
-    return sorted(spans.values(), key=lambda span: -len(_ancestors(span, spans)))
-
-
-def _places(spans: Mapping[_Key, Span], baggage: Place) -> dict[_Key, Place]:
+def _places(ordered: Sequence[Span], baggage: Place) -> dict[_Key, Place]:
     """Return each span's place: its own, its ancestors', its process's, its request's, its trace's.
 
     A trace lends its round to the spans that lack one only when it has a single one.
     """
-    own = {key: place_of(span.attributes) for key, span in spans.items()}
-    resources = {id(span.source): place_of(span.source.resource) for span in spans.values()}
-    of_trace: dict[str, Place | None] = {}
-    for (trace_id, _), place in own.items():
+    inherited: dict[_Key, Place] = {}
+    rounds: dict[str, dict[str, Place]] = {}
+    for span in reversed(ordered):
+        place = place_of(span.attributes)
         if place.round_id is not None:
-            known = of_trace.setdefault(trace_id, place)
-            if known is not None and known.round_id != place.round_id:
-                of_trace[trace_id] = None
+            rounds.setdefault(span.trace_id, {}).setdefault(place.round_id, place)
+        above = inherited.get((span.trace_id, span.parent_id))
+        inherited[span.trace_id, span.span_id] = place if above is None else place.within(above)
+    resources = {id(span.source): place_of(span.source.resource) for span in ordered}
     found: dict[_Key, Place] = {}
-    for key, span in spans.items():
-        place = own[key]
-        for above in _ancestors(span, spans):
-            place = place.within(own[above.trace_id, above.span_id])
-        place = place.within(resources[id(span.source)]).within(baggage)
-        found[key] = place.within(of_trace.get(span.trace_id) or Place())
+    for span in ordered:
+        key = (span.trace_id, span.span_id)
+        found[key] = inherited[key].within(resources[id(span.source)]).within(baggage)
+        of_trace = list(rounds.get(span.trace_id, {}).values())
+        if len(of_trace) == 1:
+            found[key] = found[key].within(of_trace[0])
     return found
