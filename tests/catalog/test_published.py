@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from nightpane import catalog
 from nightpane.catalog.reference import markdown
 
-SCHEMA_DIGEST = "f5999f19da0c58f3f6db17df06b6b14e32b613232c68b3b25a3ffca536765144"
+SCHEMA_DIGEST = "741b00f78bfbf1d8c3f93ee8ae723ad1a0802396d38a1520bf232b6712b0ffc8"
 
 DOCS = Path(__file__).parents[2] / "docs"
 SCHEMA = catalog.json_schema()
