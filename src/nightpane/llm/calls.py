@@ -7,7 +7,7 @@ remembers where it was started. Nothing here may raise into the loop or change a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from nightpane.client.envelope import Place
@@ -102,24 +102,24 @@ class Frames:
 
     enable_exception_autocapture = False
 
-    def __init__(self, choice: PaneChoice) -> None:
-        self._choice = choice
+    def __init__(self, call: Callable[[], Call]) -> None:
+        self._call = call
 
     @property
     def privacy_mode(self) -> bool:
         """Whether prompts and completions are left out."""
-        return self._choice.call().privacy_mode
+        return self._call().privacy_mode
 
     @property
     def enable_full_ai_capture(self) -> bool:
         """Whether images and audio are kept."""
-        return self._choice.call().enable_full_ai_capture
+        return self._call().enable_full_ai_capture
 
     def capture(
         self, event: str, *, properties: Mapping[str, Any] | None = None, **more: Any
     ) -> str | None:
         """Keep an event, nested into the round it happens in."""
-        call = self._choice.call()
+        call = self._call()
         event, nested = _nest(event, dict(properties or {}), call.place)
         return call.capture(event, properties=nested, **more)
 
