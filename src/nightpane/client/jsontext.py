@@ -19,6 +19,7 @@ __all__ = ["JsonText", "json_text"]
 _MAX_NODES = 10_000
 # Of a long text only the beginning is looked at: enough to mask what begins before the cut.
 _HEAD_CHARS = 16_384
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,4 +73,5 @@ def _dump(value: Any, mask: KeyMask) -> tuple[str, bool]:
 
 
 def _json(plain: Any) -> str:
-    return json.dumps(without_surrogates(plain), ensure_ascii=False, separators=(",", ":"))
+    text = _ENCODER.encode(plain)
+    return text if text.isascii() else str(without_surrogates(text))
