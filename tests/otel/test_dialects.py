@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.otel.support import one, properties, source
 
-from nightpane.otel import SpanEvent
+from nightpane.otel import SpanEvent, events_of_spans, json_wire
 
 ASKED = [{"role": "user", "content": "Weather in Paris?"}]
 TOOL = {"name": "get_weather", "arguments": '{"city":"Paris"}'}
@@ -428,3 +429,28 @@ def test_cached_tokens_beyond_the_input_are_counted_apart() -> None:
 def test_what_is_no_count_is_left_out(value: Any) -> None:
     found = properties({"gen_ai.operation.name": "chat", "gen_ai.usage.input_tokens": value})
     assert "$ai_input_tokens" not in found
+
+
+RECORDED = sorted((Path(__file__).parent / "recorded").glob("*.json"))
+
+
+@pytest.mark.parametrize("path", RECORDED, ids=lambda path: path.stem)
+def test_what_instrumentations_of_openai_sent(path: Path) -> None:
+    """One chat with a tool call, one embedding, recorded from each package against a stand-in."""
+    made = events_of_spans(json_wire.read_traces(json.loads(path.read_text("utf-8"))))
+    by_name = {event["event"]: event["properties"] for event in made.events}
+    assert set(by_name) == {"$ai_generation", "$ai_embedding"}
+    call, embedding = by_name["$ai_generation"], by_name["$ai_embedding"]
+    assert call["$ai_model"] == "gpt-4o-mini-2024-07-18"
+    assert call["$ai_provider"] == "openai"
+    assert (call["$ai_input_tokens"], call["$ai_output_tokens"]) == (20, 7)
+    assert (call["$ai_temperature"], call["$ai_max_tokens"]) == (0.3, 50)
+    assert call["$ai_stop_reason"].startswith("tool_call")
+    assert embedding["$ai_model"] == "text-embedding-3-small"
+    assert embedding["$ai_input_tokens"] == 4
+    if "openai-v2" not in path.stem:  # that one sends messages as log records
+        assert [message["role"] for message in call["$ai_input"]] == ["system", "user"]
+        assert "get_weather" in json.dumps(call["$ai_output_choices"])
+        assert "get_weather" in json.dumps(call["$ai_tools"])
+        assert call["$ai_cache_read_input_tokens"] == 5
+        assert call["$ai_reasoning_tokens"] == 2

@@ -8,7 +8,15 @@ import pytest
 from tests.otel.support import TRACE, one, span, told
 
 from nightpane.ids import deterministic_uuid, new_ulid, session_id_from_ulid
-from nightpane.otel import Memory, Source, Span, events_of_spans, read_baggage
+from nightpane.otel import (
+    LogRecord,
+    Memory,
+    Source,
+    Span,
+    events_of_logs,
+    events_of_spans,
+    read_baggage,
+)
 
 ROOT, MIDDLE, LEAF, OTHER = ("1" * 16, "2" * 16, "3" * 16, "4" * 16)
 
@@ -183,6 +191,24 @@ def test_a_trace_lends_its_only_round() -> None:
     )
     made = told(events_of_spans([call(LEAF), other, second]))
     assert "round_id" not in made[LEAF]["properties"]
+
+
+def test_a_trace_lends_its_round_to_later_requests_and_to_its_records() -> None:
+    memory = Memory()
+    events_of_spans(
+        [call(LEAF, **{"nightpane.round_id": ROUND, "nightpane.run_id": RUN})], memory=memory
+    )
+    later = told(events_of_spans([call(OTHER)], memory=memory))[OTHER]["properties"]
+    said = LogRecord(
+        event_name="gen_ai.choice",
+        trace_id=TRACE,
+        span_id=OTHER,
+        body={"message": {"content": "x"}},
+    )
+    (record,) = events_of_logs([said], memory=memory).events
+    for found in (later, record["properties"]):
+        assert (found["round_id"], found["$ai_trace_id"], found["run_id"]) == (ROUND, ROUND, RUN)
+    assert record["properties"]["$ai_parent_id"] == OTHER
 
 
 @pytest.mark.parametrize("value", ["not-a-ulid", "", 7, None, "8ZZZZZZZZZZZZZZZZZZZZZZZZZ"])

@@ -41,19 +41,24 @@ def events_of_logs(
     outer = place_of(baggage or {})
     messages: dict[tuple[str, str], list[LogRecord]] = {}
     for record in records:
-        place = place_of(record.attributes).within(place_of(record.source.resource)).within(outer)
         if record.event_name == _DETAILS:
-            made.events.append(_call(record, place, memory))
+            made.events.append(_call(record, _place(record, outer, memory), memory))
         elif record.event_name == _EVALUATION:
-            _evaluation(record, place, made)
+            _evaluation(record, _place(record, outer, memory), made)
         elif is_message_event(record.event_name) and record.span_id:
             messages.setdefault((record.trace_id, record.span_id), []).append(record)
         else:
             made.passed_over += 1
     for told in messages.values():
-        place = place_of(told[0].attributes).within(place_of(told[0].source.resource))
-        made.events.append(_said(told, place.within(outer)))
+        made.events.append(_said(told, _place(told[0], outer, memory)))
     return made
+
+
+def _place(record: LogRecord, outer: Place, memory: Memory) -> Place:
+    own = place_of(record.attributes)
+    memory.know_round(record.trace_id, own)
+    place = own.within(place_of(record.source.resource)).within(outer)
+    return place.within(memory.round_of(record.trace_id))
 
 
 def _call(record: LogRecord, place: Place, memory: Memory) -> dict[str, Any]:

@@ -10,6 +10,8 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import Literal
 
+from nightpane.otel.correlation import Place
+
 __all__ = ["Below", "Memory", "Tokens"]
 
 Key = tuple[str, str]
@@ -19,6 +21,7 @@ Teller = Literal["span", "log"]
 _MAX_PARENTS = 8_192
 _MAX_CHILDREN = 1_024
 _MAX_CALLS = 65_536
+_MAX_TRACES = 8_192
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +35,14 @@ class Below:
 
 @dataclass(slots=True)
 class Memory:
-    """The children that spans have been seen to have, and who first told of each call.
+    """What spans have been seen to have below them, who told of each call, whose round a trace is.
 
     Used by one thread at a time.
     """
 
     _children: OrderedDict[Key, dict[str, tuple[int, Tokens]]] = field(default_factory=OrderedDict)
     _told: OrderedDict[Key, Teller] = field(default_factory=OrderedDict)
+    _rounds: OrderedDict[str, Place | None] = field(default_factory=OrderedDict)
 
     def add_child(self, trace_id: str, parent_id: str, span_id: str, below: Below) -> None:
         """Remember a span that is kept under its parent, with the calls it stands for.
@@ -72,3 +76,18 @@ class Memory:
         while len(self._told) > _MAX_CALLS:
             self._told.popitem(last=False)
         return first
+
+    def know_round(self, trace_id: str, place: Place) -> None:
+        """Remember the round that one of a trace's spans is in; two rounds make it nobody's."""
+        if place.round_id is None or not trace_id:
+            return
+        known = self._rounds.setdefault(trace_id, place)
+        if known is not None and known.round_id != place.round_id:
+            self._rounds[trace_id] = None
+        self._rounds.move_to_end(trace_id)
+        while len(self._rounds) > _MAX_TRACES:
+            self._rounds.popitem(last=False)
+
+    def round_of(self, trace_id: str) -> Place:
+        """Return the place in the only round a trace is known to be in, an empty one otherwise."""
+        return self._rounds.get(trace_id) or Place()

@@ -53,7 +53,7 @@ def events_of_spans(
         else:
             made.refuse(f"span {span.name[:80]!r} has no valid trace id or span id")
     ordered = _children_first(usable)
-    places = _places(ordered, place_of(baggage or {}))
+    places = _places(ordered, place_of(baggage or {}), memory)
     for span in ordered:
         translated = _event(span, places[span.trace_id, span.span_id], memory)
         if translated is None:
@@ -165,25 +165,21 @@ def _children_first(spans: Mapping[_Key, Span]) -> list[Span]:
     return [*ordered.values(), *(span for key, span in spans.items() if key not in ordered)]
 
 
-def _places(ordered: Sequence[Span], baggage: Place) -> dict[_Key, Place]:
+def _places(ordered: Sequence[Span], baggage: Place, memory: Memory) -> dict[_Key, Place]:
     """Return each span's place: its own, its ancestors', its process's, its request's, its trace's.
 
     A trace lends its round to the spans that lack one only when it has a single one.
     """
     inherited: dict[_Key, Place] = {}
-    rounds: dict[str, dict[str, Place]] = {}
     for span in reversed(ordered):
         place = place_of(span.attributes)
-        if place.round_id is not None:
-            rounds.setdefault(span.trace_id, {}).setdefault(place.round_id, place)
+        memory.know_round(span.trace_id, place)
         above = inherited.get((span.trace_id, span.parent_id))
         inherited[span.trace_id, span.span_id] = place if above is None else place.within(above)
     resources = {id(span.source): place_of(span.source.resource) for span in ordered}
     found: dict[_Key, Place] = {}
     for span in ordered:
         key = (span.trace_id, span.span_id)
-        found[key] = inherited[key].within(resources[id(span.source)]).within(baggage)
-        of_trace = list(rounds.get(span.trace_id, {}).values())
-        if len(of_trace) == 1:
-            found[key] = found[key].within(of_trace[0])
+        place = inherited[key].within(resources[id(span.source)]).within(baggage)
+        found[key] = place.within(memory.round_of(span.trace_id))
     return found
