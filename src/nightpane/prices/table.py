@@ -22,7 +22,7 @@ __all__ = ["FIELDS", "Found", "Price", "Table"]
 _MANY_NAMES = 4096
 _LONGEST_NAME = 300
 _SHORTEST_PART = 3
-_WORDS = re.compile(r"[^a-z0-9]+")
+_WORDS = re.compile(r"[^a-z0-9\n]+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,7 +139,8 @@ class _Names:
     """The list's names in every spelling, to be found inside another or around it."""
 
     def __init__(self, models: Iterable[str]) -> None:
-        self._texts = [(model, _spellings(model)) for model in models]
+        names = list(models)
+        self._texts = list(zip(names, _spellings(names), strict=True))
         # The longest first; of equal ones the first in the list.
         self._parts = sorted(
             ((part, model) for model, text in self._texts for part in text.split("\n")),
@@ -148,7 +149,7 @@ class _Names:
 
     def like(self, name: str) -> str:
         """Return the model whose name is inside this one, else the first around it, else ""."""
-        text = _spellings(name)
+        (text,) = _spellings([name])
         for part, model in self._parts:
             if part in text and _is_whole(part, text):
                 return model
@@ -163,16 +164,19 @@ def _bare(name: str) -> str:
     return name.rpartition("/")[2]
 
 
-def _spellings(name: str) -> str:
-    """Return a name and its short form, each also with hyphens for all else than letters, a line
-    each.
+def _spellings(names: Sequence[str]) -> list[str]:
+    """Return for each name itself and its short form, each also with hyphens for all else than
+    letters and digits: a line each.
     """
-    both = (name, _bare(name))
-    return "\n".join({one: None for text in both for one in (text, _hyphens(text)) if one})
+    whole = [name.replace("\n", " ") for name in names]
+    bare = [_bare(name) for name in whole]
+    all_four = zip(whole, _hyphens(whole), bare, _hyphens(bare), strict=True)
+    return ["\n".join(dict.fromkeys(filter(None, four))) for four in all_four]
 
 
-def _hyphens(text: str) -> str:
-    return _WORDS.sub("-", text).strip("-")
+def _hyphens(names: Sequence[str]) -> list[str]:
+    # All at once: one by one it takes ten times as long.
+    return [one.strip("-") for one in _WORDS.sub("-", "\n".join(names)).split("\n")]
 
 
 def _is_whole(part: str, text: str) -> bool:
