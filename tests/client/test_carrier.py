@@ -79,7 +79,7 @@ def test_a_child_process_joins_by_its_environment(
     [
         *("", "nonsense", ",,;;==", "nightpane.round_id=", "nightpane.run_id=x"),
         *("nightpane.round_id=a%00b", "nightpane.round_id=" + "x" * 500, "%ff" * 5000),
-        *({}, {"baggage": "nightpane.agent=a"}, {"other": "nightpane.round_id=x"}),
+        *({}, {"baggage": "nightpane.agent=a"}, {"other": "nightpane.round_id=x"}, 7),
     ],
     ids=lambda carrier: str(carrier)[:24],
 )

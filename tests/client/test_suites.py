@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from tests.client.support import Network
-from tests.client.test_steps import by_name, events, generation
+from tests.client.test_steps import Hostile, by_name, events, generation
 
 import nightpane
 from nightpane.errors import UnreachableError
@@ -230,3 +230,24 @@ def test_the_history_is_the_panes_own(server: LocalServer, make_pane: Make) -> N
             round_.keep()
     failed = [(0.9, 0.86)], [(0.9, 0.8)], [(0.9, 0.9)]
     assert found == [[], [], [], *failed]
+
+
+def test_nothing_a_suite_is_given_raises(make_pane: Make, network: Network) -> None:
+    pane = make_pane(query=Past(("a", 1.0, True), ("['x']", 1.0, True)))
+    odd: Any = ["x"]
+    with pane.run() as run, run.round(agent="coder") as round_:
+        with round_.suite(
+            odd, direction=odd, regression_threshold=odd, scorer_version=odd
+        ) as suite:
+            suite.case(odd, score=0.5, dim=odd, rationale=odd, passed=odd)
+            suite.case("a", score=odd, dim=odd)
+            with suite.case(Hostile()) as case:  # type: ignore[arg-type]
+                case.judged(Hostile(), dim=odd)  # type: ignore[arg-type]
+        round_.graded(odd)
+        round_.observe(odd, 1.0)
+        round_.retry(odd, attempt=odd, prior_error=odd)
+        round_.plan(odd, confidence=odd)
+        round_.scored(0.5)
+        round_.revert("score_missed")
+    assert len(by_name(pane, network, "eval.case")) == 3
+    assert by_name(pane, network, "round_reverted")[0]["regressed_dimensions"] == ["['x']"]

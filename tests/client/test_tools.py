@@ -46,7 +46,7 @@ def test_arguments_are_named(pane: nightpane.Pane, network: Network) -> None:
         assert Box.make("x") is Box
         assert Box.free(5) == 5
         assert bare(7) == 7
-        assert nightpane.tool(name="size", task_type="ar.score")(len)("abc") == 3
+        assert nightpane.tool("size", task_type="ar.score")(len)("abc") == 3
         round_.keep()
     calls = by_name(pane, network, "step.tool_called")
     assert [(one["tool"], one["args_json"]) for one in calls] == [

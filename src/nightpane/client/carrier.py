@@ -36,7 +36,7 @@ def baggage(place: Place, project: str, client: str) -> str:
     """Return the header's value for a place in a round."""
     known = {"project": project, "client": client, "agent": place.agent, **place.properties}
     return ",".join(
-        f"{key}={quote(str(known[name]), safe='')}"
+        f"{key}={quote(str(known[name]), safe='', errors='replace')}"
         for key, name in KEYS.items()
         if known.get(name) is not None
     )
@@ -75,6 +75,8 @@ def _header(carrier: Mapping[str, str] | str | None) -> str:
         return os.environ.get(ENV, "")
     if isinstance(carrier, str):
         return carrier
+    if not isinstance(carrier, Mapping):
+        return ""
     found = (value for key, value in carrier.items() if str(key).lower() == "baggage")
     return str(next(found, ""))
 

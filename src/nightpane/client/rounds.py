@@ -99,7 +99,7 @@ class Round(Working):
             return None
         if regressed_dimensions is None:
             found = (one for suite in self.suites for one in suite.regressions)
-            regressed_dimensions = list(dict.fromkeys(one.dim or one.case_id for one in found))
+            regressed_dimensions = sorted({str(one.dim or one.case_id) for one in found})
         event = RoundReverted(
             failure_mode=failure_mode,
             reason=reason,

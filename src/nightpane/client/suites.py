@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from nightpane.catalog import EvalCase, EvalRegression, EvalRun
 from nightpane.client.history import Asked, Best
-from nightpane.client.scopes import Scope, describe, number
+from nightpane.client.scopes import Scope, describe, number, shown
 from nightpane.client.steps import quietly
 from nightpane.ids import new_ulid
 
@@ -27,6 +27,7 @@ __all__ = ["Case", "Suite", "mean"]
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9_~.@()!'|-]")
 _MAX_ID_CHARS = 120
+DEFAULT_THRESHOLD = 0.05
 # Scores such as 0.9 and 0.85 differ by a little more than 0.05 in binary.
 _ROUNDING = 1e-9
 
@@ -60,7 +61,8 @@ class Suite(Scope):
         self.direction = direction
         self.regressions: list[EvalRegression] = []
         self._within = outer.place
-        self._threshold = regression_threshold
+        threshold = number(regression_threshold)
+        self._threshold = DEFAULT_THRESHOLD if threshold is None else threshold
         self._scorer_version = scorer_version
         self._n_cases = n_cases
         self._extra = extra
@@ -85,7 +87,7 @@ class Suite(Scope):
 
         Calls of models inside the ``with`` block hang under the case.
         """
-        case = Case(self, str(case_id), dim, agent)
+        case = Case(self, case_id if isinstance(case_id, str) else shown(case_id), dim, agent)
         if any(given is not None for given in (score, rationale, passed)):
             case.judged(score, rationale=rationale, passed=passed, **extra)
         else:
@@ -107,7 +109,7 @@ class Suite(Scope):
         by_dim: dict[str, list[float]] = {}
         with self._lock:
             for one in self._judged.values():
-                if one.dim is not None and one.score is not None:
+                if isinstance(one.dim, str) and one.score is not None:
                     by_dim.setdefault(one.dim, []).append(one.score)
         return {dim: sum(scores) / len(scores) for dim, scores in by_dim.items()}
 
@@ -118,7 +120,7 @@ class Suite(Scope):
             client=place.properties.get("client", self._pane.client),
             suite=self.name,
             suite_id=self.suite_id,
-            direction=self.direction or "max",
+            direction="min" if self.direction == "min" else "max",
         )
         event = EvalRun(
             suite_id=self.suite_id,

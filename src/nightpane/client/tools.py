@@ -26,27 +26,29 @@ _Begin = Callable[[tuple[Any, ...], Mapping[str, Any]], "ToolStep | None"]
 def tool(function: Callable[_P, _R], /) -> Callable[_P, _R]: ...
 @overload
 def tool(
-    *,
     name: str | None = None,
+    /,
+    *,
     timeout_ms: int | None = None,
     task_type: str | None = None,
     agent: str | None = None,
 ) -> Callable[[Callable[_P, _R]], Callable[_P, _R]]: ...
 def tool(
-    function: Callable[..., Any] | None = None,
+    function: Callable[..., Any] | str | None = None,
     /,
     *,
-    name: str | None = None,
     timeout_ms: int | None = None,
     task_type: str | None = None,
     agent: str | None = None,
 ) -> Any:
     """Return the function, whose calls emit ``step.tool_called`` and ``step.tool_returned``.
 
-    Its pane, round and place are those of the calling thread or task. ``name`` is the function's
-    unless given, ``agent`` the round's. Works for functions, coroutine functions, generators and
-    asynchronous generators; a generator's call begins with its first item.
+    Its pane, round and place are those of the calling thread or task. The step's name is the
+    function's unless given (``@tool("search")``), ``agent`` the round's. Works for functions,
+    coroutine functions, generators and asynchronous generators, whose call begins with the first
+    item.
     """
+    name = function if isinstance(function, str) else None
     about = {"timeout_ms": timeout_ms, "task_type": task_type, "agent": agent}
 
     def decorate(function: Callable[..., Any]) -> Any:
@@ -54,7 +56,7 @@ def tool(
             return type(function)(_wrapped(function.__func__, name, about))
         return _wrapped(function, name, about)
 
-    return decorate if function is None else decorate(function)
+    return decorate if function is None or isinstance(function, str) else decorate(function)
 
 
 def _wrapped(

@@ -23,7 +23,7 @@ from nightpane.client import carrier
 from nightpane.client.envelope import Place
 from nightpane.client.scopes import Scope, current_scope, describe, number
 from nightpane.client.steps import Step, ToolStep
-from nightpane.client.suites import Suite, mean
+from nightpane.client.suites import DEFAULT_THRESHOLD, Suite, mean
 
 if TYPE_CHECKING:
     from nightpane.client.pane import Pane
@@ -195,7 +195,7 @@ class Working(Scope):
         ``delta_from_last`` is worked out for a number that was observed before in this round.
         """
         seen = number(value)
-        if seen is not None:
+        if seen is not None and isinstance(source, str):
             before = self._seen.get(source)
             self._seen[source] = seen
             if delta_from_last is None and before is not None:
@@ -248,7 +248,7 @@ class Working(Scope):
         scorer_version: str | None = None,
         n_cases: int | None = None,
         direction: Direction | None = None,
-        regression_threshold: float = 0.05,
+        regression_threshold: float = DEFAULT_THRESHOLD,
         agent: str | None = None,
         **extra: Any,
     ) -> Suite:
