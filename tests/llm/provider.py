@@ -67,7 +67,9 @@ class _Handler(BaseHTTPRequestHandler):
             stream = chat_stream(model) if body.get("stream") else None
             self._say(stream, chat(model, tools="tools" in body), model)
         elif path.endswith("/responses"):
-            self._say(response_stream(model) if body.get("stream") else None, response(model), model)
+            self._say(
+                response_stream(model) if body.get("stream") else None, response(model), model
+            )
         elif path.endswith("/embeddings"):
             self._json(200, embedding(model))
         elif path.endswith("/messages"):

@@ -11,7 +11,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-__all__ = ["Outcome", "is_raw", "say"]
+__all__ = ["Outcome", "guarded", "is_raw", "say"]
 
 log = logging.getLogger("nightpane")
 
@@ -64,11 +64,7 @@ class Outcome:
         """Return what the caller gets, once posthog.ai made ``made`` of the answer."""
         if self._is_raw:
             return self._value
-        if isinstance(self._source, _Source):
-            return _Stream(made, self._source)
-        if isinstance(self._source, _AsyncSource):
-            return _AsyncStream(made, self._source)
-        return made
+        return made if self._source is None else _guarded(made, self._source)
 
     def rescue(self, error: Exception) -> Any:
         """Return the provider's answer, or raise its error, although recording it failed."""
@@ -86,13 +82,8 @@ class Outcome:
         if self._is_raw:
             # The caller gets headers and body; posthog.ai needs the answer in them.
             return value.parse()
-        if hasattr(value, "__anext__"):
-            self._source = _AsyncSource(value)
-            return self._source
-        if hasattr(value, "__next__"):
-            self._source = _Source(value)
-            return self._source
-        return value
+        self._source = _noted(value)
+        return value if self._source is None else self._source
 
 
 def is_raw(kwargs: dict[str, Any]) -> str:
@@ -102,6 +93,12 @@ def is_raw(kwargs: dict[str, Any]) -> str:
     """
     headers = kwargs.get("extra_headers")
     return str(headers.get(_RAW_HEADER, "")) if isinstance(headers, dict) else ""
+
+
+def guarded(stream: Any, record: Callable[[Any], Any]) -> Any:
+    """Return ``record(stream)``, and where that fails the rest of the provider's stream."""
+    source = _noted(stream)
+    return record(stream) if source is None else _guarded(record(source), source)
 
 
 class _Noted:
@@ -224,6 +221,17 @@ class _AsyncStream(_Guarded):
 
     async def __aexit__(self, *_: object) -> None:
         await self.close()
+
+
+def _noted(value: Any) -> _Source | _AsyncSource | None:
+    """Return a stream with its state noted, None for what is no stream."""
+    if hasattr(value, "__anext__"):
+        return _AsyncSource(value)
+    return _Source(value) if hasattr(value, "__next__") else None
+
+
+def _guarded(made: Any, source: _Source | _AsyncSource) -> Any:
+    return _Stream(made, source) if isinstance(source, _Source) else _AsyncStream(made, source)
 
 
 def say(error: Exception) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 
 from nightpane.errors import ConfigError
 from nightpane.llm.calls import Call
+from nightpane.llm.outcome import guarded
 
 __all__ = ["Provider", "Recording", "provider_of", "resource_at"]
 
@@ -95,6 +96,11 @@ def _with_seam(recorder: Any) -> Any:
         def __init__(self, client: Any, ask: SimpleNamespace) -> None:
             super().__init__(client)
             self._ask = ask
+
+        def _track_streaming_response(self, response: Any, *args: Any, **kwargs: Any) -> Any:
+            # Where ``messages.stream`` comes by, which makes its request itself.
+            record = super()._track_streaming_response
+            return guarded(response, lambda stream: record(stream, *args, **kwargs))
 
     return Messages
 
