@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.server.support import Http, new_id
+
+from nightpane.testing import LocalServer
 
 CALL = {
     "$ai_model": "gpt-4o-mini",
@@ -190,3 +193,15 @@ def test_what_is_added_does_not_count_against_the_limit(http: Http) -> None:
     assert http.batch(event("$ai_generation", {**properties, "$ai_input": "x" * room})).ok
     larger = event("$ai_generation", {**properties, "$ai_input": "x" * (room + 100_000)})
     assert http.batch(larger).status_code == 413
+
+
+def test_a_users_own_price_applies_from_the_servers_start(tmp_path: Path) -> None:
+    own = '["acme/judge-7b"]\ninput_token_price = 2e-7\noutput_token_price = 6e-7\n'
+    server = LocalServer(tmp_path)
+    server.data_dir.mkdir(parents=True, exist_ok=True)
+    (server.data_dir / "prices.toml").write_text(own, "utf-8")
+    with server:
+        call = {**CALL, "$ai_model": "acme/judge-7b", "$ai_provider": "vllm"}
+        assert Http(server).batch(event("$ai_generation", call)).status_code == 200
+        query = "select properties.$ai_total_cost_usd, properties.$ai_cost_model_source from events"
+        assert server.query().hogql(query).rows == [[0.8, "custom"]]
