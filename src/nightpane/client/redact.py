@@ -108,7 +108,8 @@ class KeyMask:
 
 def _looks_like_token(value: Any) -> bool:
     if not isinstance(value, str | bytes):
-        return True
+        # A number counts or times tokens.
+        return not isinstance(value, int | float)
     return len(value) >= 16 and not any(
         char in value for char in (" \t\n" if isinstance(value, str) else b" \t\n")
     )
