@@ -16,6 +16,7 @@ from nightpane.catalog import (
     TokenMachineRequest,
     TokenMachineTeamSummary,
 )
+from nightpane.catalog.token_machine import TWINS
 from nightpane.client import Pane, carrier
 from nightpane.client.envelope import Place
 from nightpane.client.scopes import Scope, current_scope
@@ -24,12 +25,6 @@ from nightpane.client.working import Working
 __all__ = ["TokenMachine"]
 
 _MAX_DISTINCT_ID = 200
-_TWINS = {
-    "model_used": "$ai_model",
-    "input_tokens": "$ai_input_tokens",
-    "output_tokens": "$ai_output_tokens",
-    "cost_usd": "$ai_total_cost_usd",
-}
 
 
 class TokenMachine:
@@ -84,7 +79,7 @@ class TokenMachine:
             latency_ms=latency_ms,
             request_id=request_id,
         )
-        same = {theirs: getattr(event, ours) for ours, theirs in _TWINS.items()}
+        same = {theirs: getattr(event, ours) for ours, theirs in TWINS.items()}
         same |= {"$ai_span_id": span_id, "$ai_completion_id": completion_id}
         told = {name: value for name, value in same.items() if value is not None}
         round_ = _round_of(current_scope(self._pane))

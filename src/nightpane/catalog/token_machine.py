@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from nightpane.catalog.spec import Event, declare, prop
 from nightpane.catalog.taxonomy import ANOMALY_TYPES, TASK_TYPES
 
-__all__ = ["TokenMachineAnomaly", "TokenMachineRequest", "TokenMachineTeamSummary"]
+__all__ = ["TWINS", "TokenMachineAnomaly", "TokenMachineRequest", "TokenMachineTeamSummary"]
+
+# The same thing in Token Machine's words and in PostHog's: a query may use either.
+TWINS: Mapping[str, str] = {
+    "model_used": "$ai_model",
+    "input_tokens": "$ai_input_tokens",
+    "output_tokens": "$ai_output_tokens",
+    "cost_usd": "$ai_total_cost_usd",
+}
 
 _USER = "who called: a distinct_id, a person's or an agent's"
 _TASK = "kind of task, in the one taxonomy both sides use"

@@ -10,21 +10,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from nightpane.catalog.token_machine import TWINS, TokenMachineRequest
 from nightpane.prices import COSTED, Table, cost
 from nightpane.server.tool_calls import called_tools
 
-__all__ = ["ADDED_LIMIT_BYTES", "TWINS", "prepare"]
+__all__ = ["ADDED_LIMIT_BYTES", "prepare"]
 
 # The most that is added to one event: a hundred tool names, and figures.
 ADDED_LIMIT_BYTES = 96 * 1024
-# The same thing in Token Machine's words and in PostHog's.
-TWINS: Mapping[str, str] = {
-    "model_used": "$ai_model",
-    "input_tokens": "$ai_input_tokens",
-    "output_tokens": "$ai_output_tokens",
-    "cost_usd": "$ai_total_cost_usd",
-}
-_REQUEST = "token_machine.request"
 _IDS = ("$ai_trace_id", "$ai_parent_id", "$ai_span_id", "$ai_generation_id", "$ai_session_id")
 _LIFTED = {
     "$ai_temperature": ("temperature",),
@@ -43,7 +36,7 @@ def prepare(event: str, properties: dict[str, Any], distinct_id: str, prices: Ta
         if event == "$ai_generation":
             properties.update(called_tools(properties))
             _pair(properties)
-    elif event == _REQUEST:
+    elif event == TokenMachineRequest.event:
         _pair(properties)
         if properties.get("user_id") is None:
             properties["user_id"] = distinct_id
