@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from nightpane.optimizer.price_map import Prices
 
@@ -47,6 +47,7 @@ __all__ = [
     "SampleBucket",
     "Saving",
     "Spread",
+    "Tails",
     "Target",
     "Tokens",
     "Unpriced",
@@ -343,8 +344,9 @@ class OperationVariance:
 class Call:
     """One call of a trace, as read. Hashes are of the JSON text, "" where there was no text.
 
-    ``prefix_hash`` is of the prompt's first 4,000 characters; ``output_text`` is the answer's first
-    4,000 characters of JSON.
+    ``shape_hash`` is the prompt's with every number made ``#`` (attempt counters, times, ids);
+    ``prefix_hash`` is of its first 2,000 characters; ``output_text`` is the answer's first 2,000
+    characters of JSON.
     """
 
     uuid: str
@@ -360,6 +362,7 @@ class Call:
     failed: bool
     stop_reason: str
     input_hash: str = ""
+    shape_hash: str = ""
     prefix_hash: str = ""
     input_chars: int = 0
     output_text: str = ""
@@ -370,9 +373,11 @@ class Call:
 class Patterns:
     """What an operation's traces look like, counted over its traces (or one in ``sampled``).
 
-    *Repeating*: four or more calls whose prompts have the same size as the one before. *Growing*:
-    four or more calls, nearly every prompt larger than the last, to twice the first. ``resent`` is
-    the prompt tokens of growing traces that the call before had sent already.
+    *Repeating*: four or more calls, of which three have a prompt of the size of the one before.
+    *Growing*: four or more calls, nearly every prompt larger than the last, to at least twice the
+    first and 4,000 tokens. ``growing_resent`` are the prompt tokens of growing traces that the call
+    before had sent already, ``growing_prompt`` all of them, ``growing_cached`` those that a cache
+    gave. The ids are of the traces worth reading.
     """
 
     traces: int = 0
@@ -386,11 +391,32 @@ class Patterns:
     repeating_cost_usd: float = 0.0
     growing_traces: int = 0
     growing_cost_usd: float = 0.0
+    growing_prompt: float = 0.0
     growing_resent: float = 0.0
-    growing_cache_read: float = 0.0
+    growing_cached: float = 0.0
     sampled: int = 1
     repeating_ids: tuple[str, ...] = ()
     growing_ids: tuple[str, ...] = ()
+    long_ids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Tails:
+    """Calls of an operation far beyond its usual prompt and its usual output.
+
+    ``*_excess`` are the tokens above the median in those calls.
+    """
+
+    prompt_limit: float = 0.0
+    prompt_calls: int = 0
+    prompt_cost_usd: float = 0.0
+    prompt_excess: float = 0.0
+    prompt_ids: tuple[str, ...] = ()
+    output_limit: float = 0.0
+    output_calls: int = 0
+    output_cost_usd: float = 0.0
+    output_excess: float = 0.0
+    output_ids: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -398,23 +424,34 @@ class Contents:
     """What the prompts and answers of an operation's calls hold, in the part that was read.
 
     ``read`` calls had a prompt to read, of ``calls`` in the read part. ``duplicates`` are calls
-    whose model and prompt an earlier call of *another trace* had. ``stable_chars`` is the longest
-    tested prefix that at least five calls in a row of time share on average; ``cache_hits`` the
-    calls that would have found it in a five-minute cache.
+    whose model and prompt a call of *another trace* had. ``stable_chars`` is the longest tested
+    length at which the prompts that are so long share few beginnings; ``cache_hits`` of them came
+    within five minutes of another with the same beginning, ``cache_writes`` did not.
+    ``loop_*`` count the same tool called with the same arguments four or more times in a trace.
     """
 
     calls: int = 0
     read: int = 0
-    duplicates: int = 0
-    duplicate_cost_usd: float = 0.0
-    duplicate_groups: int = 0
-    stable_chars: int = 0
     mean_chars: float = 0.0
+    mean_prompt: float = 0.0
+    duplicates: int = 0
+    duplicate_groups: int = 0
+    duplicate_cost_usd: float = 0.0
+    duplicate_ids: tuple[str, ...] = ()
+    stable_chars: int = 0
+    stable_calls: int = 0
     cache_hits: int = 0
     cache_writes: int = 0
-    distinct_outputs: int = 0
     outputs: int = 0
-    duplicate_ids: tuple[str, ...] = ()
+    distinct_outputs: int = 0
+    tool_calls: int = 0
+    empty_outputs: int = 0
+    json_outputs: int = 0
+    malformed_outputs: int = 0
+    loop_traces: int = 0
+    loop_calls: int = 0
+    loop_cost_usd: float = 0.0
+    loop_ids: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -460,6 +497,7 @@ class Causes:
     operations: tuple[Diagnosis, ...]
     calls: Mapping[str, tuple[Call, ...]]
     patterns: Mapping[str, Patterns]
+    tails: Mapping[str, Tails]
     contents: Mapping[str, Contents]
     contents_part: str
 
@@ -647,6 +685,7 @@ class Earlier:
     now: float | None
     reached: bool | None
     note: str = ""
+    measurement: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
