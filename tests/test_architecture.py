@@ -26,6 +26,7 @@ MAY_IMPORT = {
     "definitions": {"errors"},
     "flags": {"errors"},
     "hogql": {"errors", "catalog"},
+    "experiments": {"errors", "stats", "hogql"},
     "store": {"errors", "ids", "catalog"},
     "boards": {"errors", "query", "stats", "catalog"},
     "digest": {"errors", "query", "stats", "boards", "catalog"},
@@ -36,6 +37,7 @@ MAY_IMPORT = {
     "server": {
         *("errors", "ids", "config", "catalog", "store", "hogql", "query", "digest", "boards"),
         *("ui", "stats", "prices", "otel", "definitions", "flags"),
+        "experiments",
     },
     "doctor": {"errors", "config", "query", "catalog", "client"},
     "testing": {"errors", "config", "query", "client"},

@@ -14,6 +14,7 @@ NightpaneError
 │   └── QueryLimitError    a query reached its limit of time, memory or rows
 ├── LedgerError            a ledger file cannot be read at all
 ├── OtlpError              an OpenTelemetry request cannot be read
+├── ExperimentError        an experiment, or a question about one, is not well formed
 └── MissingExtraError      an optional part of nightpane is not installed
 
 Every message names what was wrong, the value, where it stood, and what to do next.
@@ -25,6 +26,7 @@ __all__ = [
     "ApiError",
     "CatalogError",
     "ConfigError",
+    "ExperimentError",
     "HogQLError",
     "LedgerError",
     "MissingExtraError",
@@ -145,6 +147,16 @@ class OtlpError(NightpaneError):
     """An OpenTelemetry (OTLP) request cannot be read at all (one bad span is refused alone)."""
 
     exit_code = 2
+
+
+class ExperimentError(NightpaneError):
+    """An experiment, or a question about one, is not well formed; ``attr`` names the field."""
+
+    exit_code = 2
+
+    def __init__(self, message: str, *, attr: str | None = None) -> None:
+        super().__init__(message)
+        self.attr = attr
 
 
 class MissingExtraError(NightpaneError):
