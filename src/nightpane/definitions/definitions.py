@@ -93,7 +93,7 @@ class Definitions:
 
     @property
     def revision(self) -> int:
-        """A number that grows with each change made here: equal means nothing changed since."""
+        """A number that grows with each transaction: equal means nothing changed since."""
         return self._revision
 
     def list(self, kind: str, *, deleted: bool = False) -> list[Document]:
@@ -174,9 +174,10 @@ class Definitions:
                 if outermost:
                     with self._failures():
                         self._connection.commit()
-                    self._revision += 1
             finally:
                 self._depth -= 1
+                # Also when nothing came of it: it may have been read from inside.
+                self._revision += outermost
 
     def close(self) -> None:
         """Give the file back to whoever opens it next."""

@@ -24,6 +24,8 @@ from nightpane.server import (
     capture,
     capture_ai,
     capture_v1,
+    cohorts,
+    feature_flags,
     flags,
     management,
     otlp,
@@ -35,12 +37,25 @@ from nightpane.server.auth import HostGuard, allowed_host_names
 from nightpane.server.capture import Intake, Limits
 from nightpane.server.cors import OpenRoutes, is_open
 from nightpane.server.errors import ApiRefusal, CaptureRefusal, api_error, on_refusal
+from nightpane.server.flag_state import FlagState
 from nightpane.server.keys import Keys
 from nightpane.store import Store
 
 __all__ = ["create_app"]
 
-_PARTS = (capture, capture_v1, capture_ai, otlp, pane, flags, remote_config, query, management)
+_PARTS = (
+    capture,
+    capture_v1,
+    capture_ai,
+    otlp,
+    pane,
+    flags,
+    feature_flags,
+    cohorts,
+    remote_config,
+    query,
+    management,
+)
 
 
 def create_app(
@@ -81,6 +96,7 @@ def create_app(
     app.router.redirect_slashes = False
     app.state.store = store
     app.state.definitions = definitions or Definitions.in_memory()
+    app.state.flags = FlagState(app.state.definitions, store)
     app.state.keys = keys
     app.state.intake = intake
     app.state.otel = otlp.Shared()

@@ -18,11 +18,13 @@ from nightpane.catalog import property_types
 from nightpane.errors import StoreError
 from nightpane.store.engine import Engine
 from nightpane.store.events import Row, StoredEvent, to_row
+from nightpane.store.json_text import loads
 from nightpane.store.lock import StoreLock
 from nightpane.store.migrations import migrate
 from nightpane.store.persons import Persons
 from nightpane.store.properties import PropertyTypes
 from nightpane.store.reader import ReadLimits, ReadPool, ReadResult
+from nightpane.store.schema import DATABASE
 from nightpane.store.writer import Submission, Writer
 
 __all__ = ["Store"]
@@ -82,6 +84,23 @@ class Store:
     def has_person_overrides(self) -> bool:
         """Whether any distinct id was merged, so that ``person_distinct_ids`` overrides events."""
         return bool(self._persons.overrides)
+
+    def person_id(self, distinct_id: str) -> str:
+        """Return the id of the person that a distinct id belongs to now."""
+        return self._persons.person_id(distinct_id)
+
+    def person(self, distinct_id: str) -> tuple[str, dict[str, Any]]:
+        """Return the id and the properties of the person that a distinct id belongs to now.
+
+        Raises as ``read`` does.
+        """
+        person_id = self._persons.person_id(distinct_id)
+        rows = self.read(
+            f"SELECT properties FROM {DATABASE}.persons FINAL WHERE id = {{id:UUID}}",  # noqa: S608
+            {"id": person_id},
+        ).rows
+        properties = loads(rows[0][0].encode()) if rows else {}
+        return person_id, properties if isinstance(properties, dict) else {}
 
     def announce(self, host: str) -> None:
         """Write into the lock where the owner listens, for the message to whoever comes second."""
