@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from nightpane.errors import NightpaneError
 from nightpane.optimizer import (
@@ -69,6 +70,7 @@ def optimize(
     connect.write_environment(folder, target, options)
     options, resumed = _resume(folder, options, target)
     at = [1]
+    pause: dict[str, Any] = {} if wait is None else {"wait": wait}
     answers = Answers(folder.path("cache"), folder.clean)
     if not resumed:
         answers.forget()
@@ -76,7 +78,7 @@ def optimize(
         query,
         answers,
         say=lambda text: progress(at[0], text),
-        **({} if wait is None else {"wait": wait}),
+        **pause,
     )
 
     def tell(step: int, text: str) -> None:
@@ -89,7 +91,8 @@ def optimize(
         # The message may quote an answer of the server, and that the request: never the key.
         error.args = tuple(folder.clean(str(part)) for part in error.args)
         raise
-    passed = validation.run(source, folder, options)
+    # Afresh: the answers that the report was made of would only agree with themselves.
+    passed = validation.run(Source(query, budget=source.left, **pause), folder, options.now)
     tell(11, f"validation {'passed' if passed else 'FAILED'}: validation_report.json")
     shutil.rmtree(folder.path("cache"), ignore_errors=True)
     return Result(folder.root, analysis, passed)
@@ -113,11 +116,11 @@ def _steps(
     tell(4, f"{sum(one.outlier_traces for one in varied):,} outlier traces in {len(varied)} operations")
     found = root_causes.run(source, folder, scope, measured, varied, priced)
     tell(5, f"{len(found.traces):,} outliers and {len(found.operations):,} operations diagnosed")
-    failed = failures.run(source, folder, scope, measured)
+    failed = failures.run(source, folder, scope, measured, found)
     tell(6, f"{sum(one.errors for one in failed.operations):,} errors examined")
     read = samples.run(source, folder, scope, measured, varied, found, failed, options)
     tell(7, f"{len(read):,} traces read")
-    past = history.run(source, options)
+    past = history.run(source, options, measured)
     tell(9, f"{len(past.earlier):,} earlier recommendations ({past.source or 'no history'})")
     advice = recommendations.run(
         source, scope, options, priced, measured, varied, found, failed, read, past
@@ -126,7 +129,7 @@ def _steps(
     analysis = Analysis(
         options, connection, priced, measured, varied, found, failed, read, past, advice, source.spent
     )
-    report.run(folder, analysis)
+    report.run(source, folder, scope, analysis)
     tell(10, f"recommendations.md, after {source.spent} queries")
     return analysis
 
