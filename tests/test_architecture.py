@@ -30,6 +30,7 @@ MAY_IMPORT = {
     "store": {"errors", "ids", "catalog"},
     "boards": {"errors", "query", "stats", "catalog"},
     "digest": {"errors", "query", "stats", "boards", "catalog"},
+    "optimizer": {"errors", "query", "stats"},
     "ledgers": {"errors", "ids", "config", "catalog", "client", "stats"},
     "traces": {"errors", "ids", "client"},
     "otel": {"errors", "ids", "catalog", "query"},

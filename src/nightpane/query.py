@@ -77,6 +77,7 @@ class QueryClient:
 
         self.host = host.rstrip("/")
         self.project_id = project_id
+        self.personal_api_key = personal_api_key
         self._timeout_s = timeout_s
         self._retries = retries
         self._sleep = sleep

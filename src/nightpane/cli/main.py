@@ -19,6 +19,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "export": ("export", "Export rounds as OpenTelemetry traces."),
     "import": ("import_", "Import ledgers of loops that already ran."),
     "morning": ("morning", "Print last night's digest."),
+    "optimize": ("optimize", "Report what model calls cost, why, and what to change."),
     "query": ("query", "Ask a HogQL query."),
     "schema": ("schema", "Print every event and property of the catalogue."),
     "spool": ("spool", "Look at the spool, or deliver what is in it."),

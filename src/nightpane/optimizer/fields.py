@@ -2,7 +2,9 @@
 
 Portable by construction: only functions PostHog has, booleans compared as text (whatever the
 project's definition makes of them), times as ISO 8601 with Z inside ``toDateTime`` (so that the
-project's time zone does not matter), values in placeholders and never in the text.
+project's time zone does not matter), values in placeholders and never in the text. Flat by
+construction too: a column is named once in a subquery and used by its name, since PostHog's grammar
+takes seconds for deep nesting.
 """
 
 from __future__ import annotations
@@ -15,30 +17,11 @@ from typing import Any
 from nightpane.optimizer.model import Tokens
 from nightpane.optimizer.source import Row
 
-__all__ = [
-    "ABOVE",
-    "CACHE_READ",
-    "CACHE_WRITE",
-    "FAILED",
-    "LATENCY",
-    "MODEL",
-    "OPERATION",
-    "OUTPUT",
-    "PRICED",
-    "PROMPT",
-    "PROVIDER",
-    "STATUS",
-    "STOP",
-    "THRESHOLDS",
-    "TIER",
-    "TOKENS",
-    "TRACE",
-    "UNCACHED",
-    "Backfill",
-    "Scope",
-    "moment",
-    "tokens",
-]
+__all__ = ["COLUMNS", "THRESHOLDS", "TOKENS", "Backfill", "Scope", "moment", "tokens"]
+
+THRESHOLDS = (128_000, 200_000, 256_000, 272_000)
+"""Prompt lengths above which some model of LiteLLM's map has other prices."""
+_ABOVE = ", ".join(f"prompt > {limit}, {limit}" for limit in reversed(THRESHOLDS))
 
 
 def _text(name: str, default: str = "") -> str:
@@ -49,58 +32,72 @@ def _number(name: str) -> str:
     return f"ifNull(toFloat(properties.{name}), 0)"
 
 
-OPERATION = _text("$ai_span_name", "unnamed")
-MODEL = _text("$ai_model", "unknown")
-PROVIDER = f"lower({_text('$ai_provider')})"
-TRACE = "ifNull(properties.$ai_trace_id, '')"
-TIER = f"lower({_text('$ai_service_tier')})"
-STOP = f"lower({_text('$ai_stop_reason')})"
-LATENCY = "toFloat(properties.$ai_latency)"
-STATUS = "ifNull(toInt(toFloat(properties.$ai_http_status)), 0)"
-FAILED = f"(lower({_text('$ai_is_error')}) IN ('true', '1') OR {STATUS} >= 400)"
-
-_INPUT = _number("$ai_input_tokens")
-CACHE_READ = _number("$ai_cache_read_input_tokens")
-CACHE_WRITE = _number("$ai_cache_creation_input_tokens")
-# Whether $ai_input_tokens leaves cached tokens out: as the event says, else as PostHog's pricing
-# decides, by provider and model.
-_EXCLUSIVE = (
-    f"multiIf(lower({_text('$ai_cache_reporting_exclusive')}) IN ('true', '1'), 1, "
-    f"lower({_text('$ai_cache_reporting_exclusive')}) IN ('false', '0'), 0, "
-    f"{PROVIDER} = 'anthropic' OR lower({MODEL}) LIKE 'claude%' "
-    f"OR lower({MODEL}) LIKE '%anthropic%', 1, 0)"
-)
-UNCACHED = (
-    f"if({_EXCLUSIVE} = 1, {_INPUT}, greatest({_INPUT} - {CACHE_READ} - {CACHE_WRITE}, 0.0))"
-)
-PROMPT = f"greatest({_INPUT} + if({_EXCLUSIVE} = 1, {CACHE_READ} + {CACHE_WRITE}, 0.0), 0.0)"
-# Gemini 2.5 reports reasoning beside the output and bills it as output; others include it.
-OUTPUT = (
-    f"{_number('$ai_output_tokens')} + if(lower({MODEL}) LIKE '%gemini-2.5%', "
-    f"{_number('$ai_reasoning_tokens')}, 0.0)"
-)
-PRICED = "isNotNull(toFloat(properties.$ai_total_cost_usd))"
-
-THRESHOLDS = (128_000, 200_000, 256_000, 272_000)
-"""Prompt lengths above which some model of LiteLLM's map has other prices."""
-ABOVE = (
-    "multiIf("
-    + ", ".join(f"{PROMPT} > {limit}, {limit}" for limit in reversed(THRESHOLDS))
-    + ", 0)"
-)
+COLUMNS: Mapping[str, str] = {
+    "at": "timestamp",
+    "id": "toString(uuid)",
+    "operation": _text("$ai_span_name", "unnamed"),
+    "model": _text("$ai_model", "unknown"),
+    "provider": f"lower({_text('$ai_provider')})",
+    "trace": "ifNull(properties.$ai_trace_id, '')",
+    "tier": f"lower({_text('$ai_service_tier')})",
+    "stop": f"lower({_text('$ai_stop_reason')})",
+    "latency": "toFloat(properties.$ai_latency)",
+    "status": "ifNull(toInt(toFloat(properties.$ai_http_status)), 0)",
+    "error": "substring(ifNull(toString(properties.$ai_error), ''), 1, 300)",
+    "marked": f"lower({_text('$ai_is_error')})",
+    "failed": "marked IN ('true', '1') OR status >= 400",
+    "sent": _number("$ai_input_tokens"),
+    "cache_read": _number("$ai_cache_read_input_tokens"),
+    "cache_write": _number("$ai_cache_creation_input_tokens"),
+    # Whether $ai_input_tokens leaves cached tokens out: as the event says, else as PostHog's
+    # pricing decides, by provider and model.
+    "reporting": f"lower({_text('$ai_cache_reporting_exclusive')})",
+    "name": "lower(model)",
+    "by_name": "provider = 'anthropic' OR startsWith(name, 'claude') "
+    "OR position(name, 'anthropic') > 0",
+    "exclusive": "multiIf(reporting IN ('true', '1'), 1, reporting IN ('false', '0'), 0, by_name, "
+    "1, 0)",
+    "cached": "cache_read + cache_write",
+    "uncached": "if(exclusive = 1, sent, greatest(sent - cached, 0.0))",
+    "prompt": "uncached + cached",
+    "reasoning": _number("$ai_reasoning_tokens"),
+    # Gemini 2.5 reports reasoning beside the output and bills it as output; others include it.
+    "output": f"{_number('$ai_output_tokens')} "
+    "+ if(position(name, 'gemini-2.5') > 0, reasoning, 0.0)",
+    "above": f"multiIf({_ABOVE}, 0)",
+    "billed": "toFloat(properties.$ai_total_cost_usd)",
+    "priced": "isNotNull(billed)",
+    "question": "ifNull(toString(properties.$ai_input), '')",
+    "answer": "ifNull(toString(properties.$ai_output_choices), '')",
+    "minute": "intDiv(toUnixTimestamp(timestamp), 60)",
+    "day": "intDiv(toUnixTimestamp(timestamp), 86400)",
+}
+"""What can be asked of a call, by name; a column may use those above it."""
+_NEEDS: Mapping[str, tuple[str, ...]] = {
+    "failed": ("marked", "status"),
+    "name": ("model",),
+    "by_name": ("provider", "name"),
+    "exclusive": ("reporting", "by_name"),
+    "cached": ("cache_read", "cache_write"),
+    "uncached": ("sent", "cached", "exclusive"),
+    "prompt": ("uncached", "cached"),
+    "output": ("name", "reasoning"),
+    "above": ("prompt",),
+    "priced": ("billed",),
+    "key": ("model", "provider", "tier", "above"),
+}
 
 TOKENS = (
-    f"sum({UNCACHED}) AS uncached, sum({CACHE_READ}) AS cache_read, "
-    f"sum({CACHE_WRITE}) AS cache_write, sum({OUTPUT}) AS output"
+    "sum(uncached) AS uncached_, sum(cache_read) AS cache_read_, sum(cache_write) AS cache_write_, "
+    "sum(output) AS output_"
 )
 """The four sums that ``tokens`` reads back."""
 
 
-def tokens(row: Row) -> Tokens:
-    """Return the tokens of a row that selected ``TOKENS`` (or the four under these names)."""
-    return Tokens(
-        *(float(row[name] or 0) for name in ("uncached", "cache_read", "cache_write", "output"))
-    )
+def tokens(row: Row, suffix: str = "_") -> Tokens:
+    """Return the tokens of a row that selected ``TOKENS``, or the columns with another suffix."""
+    names = ("uncached", "cache_read", "cache_write", "output")
+    return Tokens(*(float(row[name + suffix] or 0) for name in names))
 
 
 def moment(value: str) -> datetime:
@@ -123,25 +120,23 @@ class Backfill:
     output: Sequence[float] = ()
 
     @property
-    def cost(self) -> str:
-        """HogQL for one call's cost in USD, 0 when it is known neither here nor there."""
+    def columns(self) -> dict[str, str]:
+        """The columns that lead to ``cost``: one call's in USD, 0 when nobody knows it."""
         if not self.keys:
-            return _number("$ai_total_cost_usd")
-        key = f"concat({MODEL}, '|', {PROVIDER}, '|', {TIER}, '|', toString({ABOVE}))"
-        parts = " + ".join(
-            f"{amount} * transform({key}, {{price_keys}}, {{price_{name}}}, 0.0)"
-            for name, amount in (
-                ("uncached", UNCACHED),
-                ("cache_read", CACHE_READ),
-                ("cache_write", CACHE_WRITE),
-                ("output", f"({OUTPUT})"),
-            )
-        )
-        return f"ifNull(toFloat(properties.$ai_total_cost_usd), {parts})"
+            return {"cost": "ifNull(billed, 0)"}
+        kinds = ("uncached", "cache_read", "cache_write", "output")
+        return {
+            "key": "concat(model, '|', provider, '|', tier, '|', toString(above))",
+            **{
+                f"usd_{kind}": f"{kind} * transform(key, {{price_keys}}, {{price_{kind}}}, 0.0)"
+                for kind in kinds
+            },
+            "cost": f"ifNull(billed, {' + '.join(f'usd_{kind}' for kind in kinds)})",
+        }
 
     @property
     def values(self) -> dict[str, Any]:
-        """What fills the placeholders of ``cost``."""
+        """What fills the placeholders of ``columns``."""
         if not self.keys:
             return {}
         return {
@@ -175,13 +170,35 @@ class Scope:
         )
         return condition + (" AND properties.project = {project}" if self.project else "")
 
-    @property
-    def cost(self) -> str:
-        """HogQL for one call's cost in USD, backfilled where PostHog has none."""
-        return self.backfill.cost
+    def calls(self, *names: str, part: str = "") -> str:
+        """Return HogQL for a subquery of the scope's calls with these of ``COLUMNS``, and ``cost``.
+
+        ``part`` are further conditions on the event itself (``AND …``); conditions on the columns
+        belong outside. A name that is not known is a KeyError.
+        """
+        known = {**COLUMNS, **self.backfill.columns}
+        needs = {**_NEEDS, **self._needs()}
+        wanted: set[str] = set()
+        open_ = list(names)
+        while open_:
+            name = open_.pop()
+            if name not in wanted:
+                wanted.add(name)
+                open_ += needs.get(name, ())
+        columns = ", ".join(f"{known[name]} AS {name}" for name in known if name in wanted)
+        if unknown := wanted - set(known):
+            raise KeyError(f"no such column of a call: {sorted(unknown)}")
+        return f"(SELECT {columns} FROM events WHERE {self.where}{part})"
+
+    def _needs(self) -> dict[str, tuple[str, ...]]:
+        if not self.backfill.keys:
+            return {"cost": ("billed",)}
+        kinds = ("uncached", "cache_read", "cache_write", "output")
+        needs: dict[str, tuple[str, ...]] = {f"usd_{kind}": ("key", kind) for kind in kinds}
+        return needs | {"cost": ("billed", *needs)}
 
     def values(self, more: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """Return the values of ``where`` and ``cost``, and more."""
+        """Return the values of ``where`` and ``calls``, and more."""
         return {
             "start": self.start,
             "end": self.end,

@@ -8,18 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from nightpane.optimizer.fields import (
-    FAILED,
-    LATENCY,
-    MODEL,
-    OPERATION,
-    OUTPUT,
-    PROMPT,
-    PROVIDER,
-    TRACE,
-    Scope,
-    moment,
-)
+from nightpane.optimizer.fields import Scope, moment
 from nightpane.optimizer.folder import Folder
 from nightpane.optimizer.model import (
     Daily,
@@ -40,39 +29,46 @@ DAILY_OPERATIONS = 20
 """So many of the dearest operations have a line of their own per day."""
 
 
-def _quantiles(name: str, of: str) -> str:
+def _quantiles(*columns: str) -> str:
     # Weighted: a table of distinct values, exact and small where a list of all would not be.
-    return f"quantilesExactWeighted(0.5, 0.95)({of}, 1) AS {name}, max({of}) AS {name}_max"
+    return ", ".join(
+        f"quantilesExactWeighted(0.5, 0.95)({name}, 1) AS {name}_, max({name}) AS {name}_max"
+        for name in columns
+    )
 
 
-_OPERATIONS = f"""SELECT {OPERATION} AS operation, count() AS calls,
-  uniqExact(cityHash64({TRACE})) AS traces, countIf({TRACE} = '') AS untraced,
-  max(timestamp) AS last, {_quantiles("latency", f"round({LATENCY}, 3)")},
-  {_quantiles("prompt", PROMPT)}, {_quantiles("output", OUTPUT)}
-FROM events WHERE %s GROUP BY operation ORDER BY calls DESC, operation LIMIT {PAGE}"""  # noqa: S608 (constants of this package)
-_MODELS = f"""SELECT {MODEL} AS model, {PROVIDER} AS provider, count() AS calls,
-  {_quantiles("latency", f"round({LATENCY}, 3)")}
-FROM events WHERE %s GROUP BY model, provider ORDER BY calls DESC, model, provider LIMIT {PAGE}"""  # noqa: S608 (as above)
-_DAILY = f"""SELECT intDiv(toUnixTimestamp(timestamp), 86400) AS day,
-  if({OPERATION} IN {{operations}}, {OPERATION}, '') AS operation, count() AS calls,
-  sum(%s) AS cost, countIf({FAILED}) AS errors
-FROM events WHERE %s GROUP BY day, operation ORDER BY day, operation LIMIT {PAGE}"""  # noqa: S608 (as above)
+_OPERATIONS = f"""SELECT operation, count() AS calls, uniqExact(cityHash64(trace)) AS traces,
+  countIf(trace = '') AS untraced, max(at) AS last, {_quantiles("latency", "prompt", "output")}
+FROM %s GROUP BY operation ORDER BY calls DESC, operation LIMIT {PAGE}"""  # noqa: S608 (constants of this package)
+_MODELS = f"""SELECT model, provider, count() AS calls, {_quantiles("latency")}
+FROM %s GROUP BY model, provider ORDER BY calls DESC, model, provider LIMIT {PAGE}"""  # noqa: S608 (as above)
+_DAILY = f"""SELECT day, named, count() AS calls, sum(cost) AS usd, countIf(failed) AS errors
+FROM (SELECT day, cost, failed, if(operation IN {{operations}}, operation, '') AS named FROM %s)
+GROUP BY day, named ORDER BY day, named LIMIT {PAGE}"""  # noqa: S608 (as above)
 
 
 def run(source: Source, folder: Folder, scope: Scope, pricing: Pricing) -> Metrics:
     """Return the metrics, and write ``data/metrics_by_span.csv`` and ``metrics_by_model.csv``."""
     by_operation = _group(pricing.usage, lambda one: one.operation)
     by_model = _group(pricing.usage, lambda one: (one.model, one.provider))
-    rows = source.ask(_OPERATIONS % scope.where, scope.values())
+    rows = source.ask(
+        _OPERATIONS % scope.calls("operation", "trace", "at", "latency", "prompt", "output"),
+        scope.values(),
+    )
     operations = sorted(
-        (_operation(row, by_operation[row["operation"]], scope) for row in rows
-         if row["operation"] in by_operation),
+        (
+            _operation(row, by_operation[row["operation"]], scope)
+            for row in rows
+            if row["operation"] in by_operation
+        ),
         key=lambda one: (-one.cost_usd, -one.calls, one.operation),
     )
     models = sorted(
         (
             _model(row, by_model[row["model"], row["provider"]], scope)
-            for row in source.ask(_MODELS % scope.where, scope.values())
+            for row in source.ask(
+                _MODELS % scope.calls("model", "provider", "latency"), scope.values()
+            )
             if (row["model"], row["provider"]) in by_model
         ),
         key=lambda one: (-one.cost_usd, -one.calls, one.model, one.provider),
@@ -142,7 +138,7 @@ def _tokens(usage: Iterable[Usage]) -> Tokens:
 
 
 def _spread(row: Row, name: str) -> Spread:
-    p50, p95 = row[name] or (0, 0)
+    p50, p95 = row[f"{name}_"] or (0, 0)
     return Spread(float(p50 or 0), float(p95 or 0), float(row[f"{name}_max"] or 0))
 
 
@@ -174,14 +170,15 @@ def _trend(windows: Sequence[WindowTotals]) -> float | None:
 
 def _daily(source: Source, scope: Scope, operations: list[str]) -> tuple[Daily, ...]:
     rows = source.ask(
-        _DAILY % (scope.cost, scope.where), scope.values({"operations": operations})
+        _DAILY % scope.calls("day", "operation", "cost", "failed"),
+        scope.values({"operations": operations}),
     )
     return tuple(
         Daily(
             _day(int(row["day"])),
-            row["operation"],
+            row["named"],
             int(row["calls"]),
-            float(row["cost"] or 0),
+            float(row["usd"] or 0),
             int(row["errors"]),
         )
         for row in rows

@@ -27,6 +27,8 @@ __all__ = [
     "Earlier",
     "ErrorGroup",
     "Evidence",
+    "FailureFinding",
+    "FailureKind",
     "Failures",
     "Fix",
     "History",
@@ -507,22 +509,45 @@ class Causes:
 
 @dataclass(frozen=True, slots=True)
 class ErrorGroup:
-    """Failed calls of one operation with one HTTP status (None: no status)."""
+    """Failed calls of one operation with one HTTP status (None: no status), and the latest's
+    message."""
 
     operation: str
     status: int | None
     errors: int
     cost_usd: float
-    timeouts: int
     message: str
+
+
+FailureKind = Literal[
+    "errors",
+    "timeouts",
+    "rate_limits",
+    "truncated",
+    "empty",
+    "malformed",
+    "paid_errors",
+    "output_variance",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class FailureFinding:
+    """A failure mode that is more than noise: its sentence, its calls and what they cost."""
+
+    kind: FailureKind
+    text: str
+    calls: int
+    cost_usd: float
     trace_ids: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class OperationFailures:
-    """Step 6 for one operation: counts of calls, and findings in words with numbers.
+    """Step 6 for one operation: counts of calls, and the findings among them.
 
-    ``truncated`` answers ended at a length limit; ``empty`` ones hold nothing although the call
+    ``error_rate_low`` and ``_high`` bound the rate with 95 % confidence (Wilson). ``truncated``
+    answers ended at a length limit; ``empty`` ones have no output tokens although the call
     succeeded; ``output_cv`` is the output length's standard deviation over its mean.
     """
 
@@ -540,25 +565,27 @@ class OperationFailures:
     paid_errors: int
     paid_error_cost_usd: float
     output_cv: float
-    findings: tuple[str, ...]
-    trace_ids: Mapping[str, tuple[str, ...]]
+    findings: tuple[FailureFinding, ...]
+
+    def finding(self, kind: FailureKind) -> FailureFinding | None:
+        return next((one for one in self.findings if one.kind == kind), None)
 
 
 @dataclass(frozen=True, slots=True)
 class LimitBursts:
-    """Rate limits (429) of one model by minute, and whether one's own bursts go before them.
+    """Rate limits (429) of one operation's model by minute, and whether its own bursts bring them.
 
-    ``own`` is True when minutes with a 429 (and the one before) hold far more of the project's own
-    calls than its other busy minutes, False when they do not, None with too few to say.
+    ``traces_*`` are traces that called in a minute with a 429 (mean), and in one without (median):
+    traces, since retries would count a refused call many times. ``own`` is True when the former is
+    at least three times the latter, False when it is not much more, None with too little to say.
     """
 
     operation: str
     model: str
     limited: int
     minutes: int
-    bursts: int
-    calls_in_limited_minute: float
-    calls_in_other_minute: float
+    traces_in_limited: float
+    traces_in_other: float
     own: bool | None
     reason: str
     trace_ids: tuple[str, ...]

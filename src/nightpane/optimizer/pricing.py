@@ -6,23 +6,10 @@ Calls that PostHog priced keep its figure, and the map only checks it.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from dataclasses import replace
 
 from nightpane.optimizer import price_map
-from nightpane.optimizer.fields import (
-    ABOVE,
-    FAILED,
-    MODEL,
-    OPERATION,
-    PRICED,
-    PROVIDER,
-    TIER,
-    TOKENS,
-    Backfill,
-    Scope,
-    tokens,
-)
+from nightpane.optimizer.fields import TOKENS, Backfill, Scope, tokens
 from nightpane.optimizer.folder import Folder
 from nightpane.optimizer.model import CrossCheck, Options, Pricing, Tokens, Unpriced, Usage
 from nightpane.optimizer.price_map import PriceMap, Prices
@@ -34,15 +21,17 @@ TOLERANCE = 0.05
 """A larger difference between PostHog's cost and the map's is a finding, says the issue."""
 _SMALLEST_USD = 0.01  # below a cent a difference is rounding
 
-_QUERY = f"""SELECT {OPERATION} AS operation, {MODEL} AS model, {PROVIDER} AS provider,
-  {TIER} AS tier, {ABOVE} AS above, {PRICED} AS priced,
-  multiIf(timestamp >= toDateTime({{since_3}}), 3, timestamp >= toDateTime({{since_7}}), 7, {{days}})
-    AS age, {FAILED} AS failed, count() AS calls,
-  sum(ifNull(toFloat(properties.$ai_total_cost_usd), 0)) AS cost, {TOKENS}
-FROM events WHERE %s
-GROUP BY operation, model, provider, tier, above, priced, age, failed
-ORDER BY cost DESC, calls DESC, operation, model, provider, tier, above, priced, age, failed
-LIMIT {PAGE}"""  # noqa: S608 (constants of this package; values go in placeholders)
+_GROUP = "operation, model, provider, tier, above, priced, age, failed"
+_QUERY = f"""SELECT {_GROUP}, count() AS calls, sum(ifNull(billed, 0)) AS usd, {TOKENS}
+FROM (SELECT *,
+    multiIf(at >= toDateTime({{since_3}}), 3, at >= toDateTime({{since_7}}), 7, {{days}}) AS age
+  FROM %s)
+GROUP BY {_GROUP} ORDER BY usd DESC, calls DESC, {_GROUP} LIMIT {PAGE}"""  # noqa: S608 (constants of this package; values go in placeholders)
+_COLUMNS = (
+    *("at", "operation", "model", "provider", "tier", "above", "priced", "failed"),
+    *("billed", "uncached", "cache_read", "cache_write", "output"),
+)
+
 
 def run(
     source: Source, folder: Folder, scope: Scope, options: Options, known: PriceMap | None = None
@@ -79,7 +68,7 @@ def tell(pricing: Pricing) -> str:
 
 def _usage(source: Source, scope: Scope) -> list[Usage]:
     rows = source.ask(
-        _QUERY % scope.where,
+        _QUERY % scope.calls(*_COLUMNS),
         scope.values(
             {"since_3": scope.since(3), "since_7": scope.since(7), "days": scope.days},
         ),
@@ -95,8 +84,8 @@ def _usage(source: Source, scope: Scope) -> list[Usage]:
             age_days=int(row["age"]),
             calls=int(row["calls"]),
             errors=int(row["calls"]) if row["failed"] else 0,
-            cost_usd=float(row["cost"] or 0),
-            error_cost_usd=float(row["cost"] or 0) if row["failed"] else 0.0,
+            cost_usd=float(row["usd"] or 0),
+            error_cost_usd=float(row["usd"] or 0) if row["failed"] else 0.0,
             tokens=tokens(row),
         )
         for row in rows
@@ -170,7 +159,9 @@ def _checks(usage: tuple[Usage, ...], prices: Prices) -> tuple[CrossCheck, ...]:
         for one in found
         if abs(one.difference) > TOLERANCE and abs(one.posthog_usd - one.map_usd) > _SMALLEST_USD
     ]
-    return tuple(sorted(differing, key=lambda one: (-abs(one.posthog_usd - one.map_usd), one.model)))
+    return tuple(
+        sorted(differing, key=lambda one: (-abs(one.posthog_usd - one.map_usd), one.model))
+    )
 
 
 def _write(folder: Folder, pricing: Pricing) -> None:
@@ -203,7 +194,9 @@ def _write(folder: Folder, pricing: Pricing) -> None:
                     "calls": one.calls,
                     "tokens": round(one.tokens.total),
                     "resolved": one.resolved,
-                    "backfilled_usd": None if one.backfilled_usd is None else round(one.backfilled_usd, 6),
+                    "backfilled_usd": None
+                    if one.backfilled_usd is None
+                    else round(one.backfilled_usd, 6),
                     "operations": list(one.operations),
                 }
                 for one in pricing.unpriced

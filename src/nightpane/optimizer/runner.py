@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from nightpane.errors import NightpaneError
+from nightpane.optimizer import causes as root_causes
 from nightpane.optimizer import (
     connect,
     failures,
@@ -27,7 +28,6 @@ from nightpane.optimizer import (
     validation,
     variance,
 )
-from nightpane.optimizer import causes as root_causes
 from nightpane.optimizer.fields import Scope
 from nightpane.optimizer.folder import Folder
 from nightpane.optimizer.model import Analysis, Options, Target
@@ -113,7 +113,10 @@ def _steps(
         f"{measured.cost_usd:,.2f} USD",
     )
     varied = variance.run(source, folder, scope, measured, options)
-    tell(4, f"{sum(one.outlier_traces for one in varied):,} outlier traces in {len(varied)} operations")
+    tell(
+        4,
+        f"{sum(one.outlier_traces for one in varied):,} outlier traces in {len(varied)} operations",
+    )
     found = root_causes.run(source, folder, scope, measured, varied, priced)
     tell(5, f"{len(found.traces):,} outliers and {len(found.operations):,} operations diagnosed")
     failed = failures.run(source, folder, scope, measured, found)
@@ -127,7 +130,17 @@ def _steps(
     )
     tell(8, f"{len(advice):,} recommendations")
     analysis = Analysis(
-        options, connection, priced, measured, varied, found, failed, read, past, advice, source.spent
+        options,
+        connection,
+        priced,
+        measured,
+        varied,
+        found,
+        failed,
+        read,
+        past,
+        advice,
+        source.spent,
     )
     report.run(source, folder, scope, analysis)
     tell(10, f"recommendations.md, after {source.spent} queries")

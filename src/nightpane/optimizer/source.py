@@ -33,7 +33,9 @@ Row = dict[str, Any]
 class Answers:
     """Answers kept on disk by the query's text and values; ``None`` as folder keeps nothing."""
 
-    def __init__(self, folder: Path | None, clean: Callable[[str], str] = lambda text: text) -> None:
+    def __init__(
+        self, folder: Path | None, clean: Callable[[str], str] = lambda text: text
+    ) -> None:
         self._folder = folder
         self._clean = clean
 
@@ -143,7 +145,9 @@ class Source:
             except ApiError as error:
                 if error.status != 429 or waited_s >= _LIMIT_TOTAL_S:
                     raise
-                self._say(f"PostHog's limit of queries is reached, waiting ({waited_s:.0f} s so far)")
+                self._say(
+                    f"PostHog's limit of queries is reached, waiting ({waited_s:.0f} s so far)"
+                )
                 self._wait(_LIMIT_WAIT_S)
                 waited_s += _LIMIT_WAIT_S
 

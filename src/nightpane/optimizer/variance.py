@@ -6,7 +6,7 @@ monsters inflate σ until they hide behind it. A trace is an outlier by either.
 
 from __future__ import annotations
 
-from nightpane.optimizer.fields import OPERATION, TRACE, Scope, moment
+from nightpane.optimizer.fields import Scope, moment
 from nightpane.optimizer.folder import Folder
 from nightpane.optimizer.model import Metrics, OperationVariance, Options, OutlierTrace
 from nightpane.optimizer.source import Row, Source
@@ -26,23 +26,20 @@ _LEAST_TRACES = 8
 """Fewer traces have no distribution to stand out of."""
 _CONSISTENCY = 1.4826  # makes a normal's MAD its standard deviation
 
-_PER_TRACE = f"""SELECT {OPERATION} AS operation, cityHash64({TRACE}) AS trace, sum(%s) AS cost
-  FROM events WHERE %s AND {TRACE} != '' AND {OPERATION} IN {{operations}}
-  GROUP BY operation, trace HAVING cost > 0"""  # noqa: S608 (constants of this package; values go in placeholders)
-_SPREAD = f"""SELECT operation, count() AS n, min(cost) AS least, avg(cost) AS mean,
-  quantilesExact(0.5, 0.95)(cost) AS quantiles, max(cost) AS most, stddevPop(cost) AS std
-FROM ({_PER_TRACE}) GROUP BY operation LIMIT 100"""  # noqa: S608 (as above)
-_LIMITS = "transform(operation, {operations}, {%s}, 0.0)"
-_MAD = f"""SELECT operation, quantileExact(0.5)(abs(cost - {_LIMITS % "medians"})) AS mad
-FROM ({_PER_TRACE}) GROUP BY operation LIMIT 100"""  # noqa: S608 (as above)
-_OUTSIDE = f"""SELECT operation, countIf(cost > {_LIMITS % "limits"}) AS traces,
-  sumIf(cost, cost > {_LIMITS % "limits"}) AS cost
-FROM ({_PER_TRACE}) GROUP BY operation LIMIT 100"""  # noqa: S608 (as above)
-_DEAREST = f"""SELECT {OPERATION} AS operation, {TRACE} AS trace_id, sum(%s) AS cost,
-  count() AS calls, min(timestamp) AS start
-FROM events WHERE %s AND {TRACE} != '' AND {OPERATION} IN {{operations}}
-GROUP BY operation, trace_id HAVING cost > 0
-ORDER BY cost DESC, operation, trace_id LIMIT {DEAREST} BY operation LIMIT 50000"""  # noqa: S608 (as above)
+_PER_TRACE = """SELECT operation, cityHash64(trace) AS hash, sum(cost) AS usd FROM %s
+  WHERE trace != '' AND operation IN {operations} GROUP BY operation, hash HAVING usd > 0"""
+_SPREAD = f"""SELECT operation, count() AS n, min(usd) AS least, avg(usd) AS mean,
+  quantilesExact(0.5, 0.95)(usd) AS quantiles, max(usd) AS most, stddevPop(usd) AS std
+FROM ({_PER_TRACE}) GROUP BY operation LIMIT 100"""  # noqa: S608 (constants of this package; values go in placeholders)
+_MAD = f"""SELECT operation, quantileExact(0.5)(off) AS mad
+FROM (SELECT operation, abs(usd - transform(operation, {{operations}}, {{medians}}, 0.0)) AS off
+  FROM ({_PER_TRACE})) GROUP BY operation LIMIT 100"""  # noqa: S608 (as above)
+_OUTSIDE = f"""SELECT operation, countIf(outside) AS traces, sumIf(usd, outside) AS cost
+FROM (SELECT operation, usd, usd > transform(operation, {{operations}}, {{limits}}, 0.0) AS outside
+  FROM ({_PER_TRACE})) GROUP BY operation LIMIT 100"""  # noqa: S608 (as above)
+_DEAREST = f"""SELECT operation, trace, sum(cost) AS usd, count() AS calls, min(at) AS start FROM %s
+WHERE trace != '' AND operation IN {{operations}} GROUP BY operation, trace HAVING usd > 0
+ORDER BY usd DESC, operation, trace LIMIT {DEAREST} BY operation LIMIT 50000"""  # noqa: S608 (as above)
 
 
 def run(
@@ -57,9 +54,8 @@ def run(
 
 def _measured(source: Source, scope: Scope, dearest: list[str]) -> tuple[OperationVariance, ...]:
     def ask(text: str, **more: list[float]) -> dict[str, Row]:
-        rows = source.ask(
-            text % (scope.cost, scope.where), scope.values({"operations": dearest, **more})
-        )
+        calls = scope.calls("operation", "trace", "cost")
+        rows = source.ask(text % calls, scope.values({"operations": dearest, **more}))
         return {row["operation"]: row for row in rows}
 
     spread = ask(_SPREAD)
@@ -73,7 +69,8 @@ def _measured(source: Source, scope: Scope, dearest: list[str]) -> tuple[Operati
     outside = ask(_OUTSIDE, limits=limits)
     traces: dict[str, list[Row]] = {name: [] for name in names}
     for row in source.ask(
-        _DEAREST % (scope.cost, scope.where), scope.values({"operations": dearest})
+        _DEAREST % scope.calls("operation", "trace", "cost", "at"),
+        scope.values({"operations": dearest}),
     ):
         traces[row["operation"]].append(row)
     return tuple(
@@ -103,16 +100,16 @@ def _variance(
     limit = _limit(row, mad)
     outliers = tuple(
         OutlierTrace(
-            trace_id=one["trace_id"],
+            trace_id=one["trace"],
             operation=name,
-            cost_usd=float(one["cost"]),
+            cost_usd=float(one["usd"]),
             calls=int(one["calls"]),
             start=moment(one["start"]),
-            by_sigma=float(one["cost"]) > sigma,
-            by_mad=float(one["cost"]) > robust,
+            by_sigma=float(one["usd"]) > sigma,
+            by_mad=float(one["usd"]) > robust,
         )
         for one in dearest[:SHOWN]
-        if float(one["cost"]) > limit
+        if float(one["usd"]) > limit
     )
     return OperationVariance(
         operation=name,
@@ -129,7 +126,7 @@ def _variance(
         outlier_traces=int(outside["traces"]),
         outlier_cost_usd=float(outside["cost"] or 0),
         outliers=outliers,
-        costs=tuple(float(one["cost"]) for one in dearest),
+        costs=tuple(float(one["usd"]) for one in dearest),
     )
 
 
