@@ -25,6 +25,7 @@ from nightpane.server import (
     capture_ai,
     capture_v1,
     cohorts,
+    experiments,
     feature_flags,
     flags,
     management,
@@ -32,6 +33,7 @@ from nightpane.server import (
     pane,
     query,
     remote_config,
+    report,
 )
 from nightpane.server.auth import HostGuard, allowed_host_names
 from nightpane.server.capture import Intake, Limits
@@ -49,11 +51,13 @@ _PARTS = (
     capture_ai,
     otlp,
     pane,
+    report,
     flags,
     feature_flags,
     cohorts,
     remote_config,
     query,
+    experiments,
     management,
 )
 
