@@ -27,7 +27,7 @@ from nightpane.server.rest import (
     route,
 )
 
-__all__ = ["routes"]
+__all__ = ["create_flag", "no_delete", "routes"]
 
 _KIND = "flag"
 _EMPTY_FILTERS: dict[str, Any] = {
@@ -95,6 +95,11 @@ def _is_asked_for(flag: Document, query: Mapping[str, str], in_experiment: bool)
 
 
 def _create(request: Request, body: dict[str, Any]) -> Any:
+    return _shown(request, create_flag(request, body)), 201
+
+
+def create_flag(request: Request, body: Mapping[str, Any]) -> Document:
+    """Keep a new flag and return its document. Raises ApiRefusal (400)."""
     key = flag_rules.check_key(body.get("key"))
     document = {name: default for name, (_, default) in _FIELDS.items()}
     document |= {"key": key, "filters": body.get("filters", _EMPTY_FILTERS)}
@@ -102,8 +107,7 @@ def _create(request: Request, body: dict[str, Any]) -> Any:
     with definitions_of(request).transaction():
         _check_free(request, key, None)
         flag_rules.check_filters(document["filters"], _ready(request).flags, key)
-        made = definitions_of(request).create(_KIND, document)
-    return _shown(request, made), 201
+        return definitions_of(request).create(_KIND, document)
 
 
 def _get(request: Request, _body: dict[str, Any]) -> Any:
@@ -139,7 +143,8 @@ def _change(request: Request, body: dict[str, Any]) -> Any:
     return _shown(request, changed)
 
 
-def _no_delete(_request: Request, _body: dict[str, Any]) -> Any:
+def no_delete(_request: Request, _body: dict[str, Any]) -> Any:
+    """Refuse to throw a document away, in PostHog's words. Raises ApiRefusal (405)."""
     raise ApiRefusal(
         405,
         "invalid_request",
@@ -273,7 +278,7 @@ for _kind in ("projects", "environments"):
     routes += [
         *route(_flags, get=_list, post=_create),
         *route(_flags + "bulk_delete/", post=_bulk_delete),
-        *route(_one, get=_get, patch=_change, put=_change, delete=_no_delete),
+        *route(_one, get=_get, patch=_change, put=_change, delete=no_delete),
         *route(_one + "enable/", post=_setting(active=True)),
         *route(_one + "disable/", post=_setting(active=False)),
         *route(_one + "archive/", post=_setting(archived=True, active=False)),

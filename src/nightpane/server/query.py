@@ -27,6 +27,7 @@ from nightpane.errors import HogQLError, QueryLimitError, StoreError
 from nightpane.server.auth import require_personal_key
 from nightpane.server.body import MIB, read_body
 from nightpane.server.errors import ApiRefusal, CaptureRefusal, JsonResponse, api_error
+from nightpane.server.experiments import answer_query
 from nightpane.server.hogql_run import InProcessQuery, compile_for, explain, run_hogql
 from nightpane.store import Store
 
@@ -52,7 +53,10 @@ async def ask(request: Request) -> Response:
     limiter = _limiter(state)
     if limiter.statistics().tasks_waiting >= _WAITING:
         raise _busy(f"{_WAITING} queries are waiting already")
-    work = functools.partial(_answer, state.store, node, body)
+    if node.get("kind") == "ExperimentQuery":
+        work = functools.partial(answer_query, state.store, state.definitions, node)
+    else:
+        work = functools.partial(_answer, state.store, node, body)
     try:
         answer = await anyio.to_thread.run_sync(work, limiter=limiter)
     except HogQLError as error:
@@ -93,7 +97,8 @@ def _answer(store: Store, node: Mapping[str, Any], body: Mapping[str, Any]) -> d
             400,
             "validation_error",
             "invalid",
-            f"Unsupported query kind: {kind!r}. HogQLQuery and HogQLMetadata are answered here.",
+            f"Unsupported query kind: {kind!r}. HogQLQuery, HogQLMetadata and "
+            "ExperimentQuery are answered here.",
             attr="query",
         )
     query = node.get("query")
