@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from tests.client.support import Network, spooled_bytes
 
 import nightpane
-from nightpane.client.redact import VALUE_RULES, mask_text, may_hold_secret
+from nightpane.client.redact import mask_text, may_hold_secret
+from nightpane.client.secret_rules import VALUE_RULES
 
 Make = Callable[..., nightpane.Pane]
 

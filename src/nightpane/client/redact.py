@@ -7,20 +7,22 @@ it fails, the event goes on without its properties: a raw event is never written
 
 from __future__ import annotations
 
-import functools
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Any, Final
+
+from nightpane.client.named_secrets import named_spans, names_a_secret
+from nightpane.client.parts import adjacent_parts
+from nightpane.client.secret_rules import VALUE_RULES, look_alike
 
 __all__ = [
     "KEEP",
     "PRIVATE_PROPERTIES",
-    "VALUE_RULES",
     "KeyMask",
     "Redactor",
-    "ValueRule",
+    "mask_text",
     "mask_values",
+    "may_hold_secret",
 ]
 
 Redactor = Callable[[dict[str, Any]], "dict[str, Any] | None"]
@@ -53,7 +55,8 @@ PRIVATE_PROPERTIES = frozenset(
 
 _SECRET_KEY = re.compile(
     r"api_?key|authorization|passw(?:or)?d|passphrase|secret|private_?key|access_?key"
-    r"|credential|cookie|signing_?key|encryption_?key|connection_?string"
+    r"|credential|cookie|signing_?key|encryption_?key|connection_?string|account_?key|(?:^|_)pwd$"
+    r"|subscription_?key|session_?key|ssh_?key"
 )
 _TOKEN_KEY = re.compile(r"(?:^|_|access|auth|refresh|bearer|session|csrf|bot|id)token$")
 _MAX_CACHED_KEYS = 4096
@@ -115,86 +118,9 @@ def _looks_like_token(value: Any) -> bool:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class ValueRule:
-    """One kind of secret that is known by its look.
-
-    ``hints``: one of them is in every text that matches, so that most texts are passed quickly.
-    Group 1 of ``regex``, if it has one, is what is masked; otherwise the whole match.
-    """
-
-    name: str
-    hints: tuple[str, ...]
-    regex: str
-
-    @property
-    def pattern(self) -> re.Pattern[str]:
-        """The regular expression, compiled when the first text looks as if it held a secret."""
-        return _compiled(self.regex)
-
-
-@functools.cache
-def _compiled(regex: str) -> re.Pattern[str]:
-    return re.compile(regex)
-
-
-def _rule(name: str, hints: str, regex: str) -> ValueRule:
-    return ValueRule(name, tuple(hints.split("|")), regex)
-
-
-VALUE_RULES: tuple[ValueRule, ...] = (
-    _rule(
-        "private_key",
-        "-----BEGIN",
-        r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----"
-        r"(?:(?!-----BEGIN)[\s\S])*?(?:-----END [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----|\Z)",
-    ),
-    _rule("anthropic_key", "sk-ant-", r"\bsk-ant-[A-Za-z0-9_-]{16,}"),
-    _rule("provider_key", "sk-", r"(?<![A-Za-z0-9_-])sk-(?!ant-)[A-Za-z0-9][A-Za-z0-9_-]{18,}"),
-    _rule("posthog_key", "phx_|phs_", r"\bph[xs]_[A-Za-z0-9]{20,}"),
-    _rule("github_token", "ghp_|gho_|ghu_|ghs_|ghr_", r"\bgh[pousr]_[A-Za-z0-9]{30,}"),
-    _rule("github_token", "github_pat_", r"\bgithub_pat_[A-Za-z0-9_]{30,}"),
-    _rule("gitlab_token", "glpat-", r"\bglpat-[A-Za-z0-9_-]{20,}"),
-    _rule("aws_key", "AKIA|ASIA", r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b"),
-    _rule("google_key", "AIza", r"\bAIza[A-Za-z0-9_-]{35}"),
-    _rule("slack_token", "xox", r"\bxox[abeoprs]-[A-Za-z0-9-]{10,}"),
-    _rule("stripe_key", "k_live_|k_test_", r"\b[rsp]k_(?:live|test)_[A-Za-z0-9]{16,}"),
-    _rule("huggingface_token", "hf_", r"\bhf_[A-Za-z0-9]{30,}"),
-    _rule("groq_key", "gsk_", r"\bgsk_[A-Za-z0-9]{40,}"),
-    _rule("replicate_token", "r8_", r"\br8_[A-Za-z0-9]{30,}"),
-    _rule("xai_key", "xai-", r"\bxai-[A-Za-z0-9]{40,}"),
-    _rule("npm_token", "npm_", r"\bnpm_[A-Za-z0-9]{36}"),
-    _rule("pypi_token", "pypi-", r"\bpypi-[A-Za-z0-9_-]{50,}"),
-    _rule("jwt", "eyJ", r"\beyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*"),
-    _rule(
-        "bearer",
-        "earer |EARER |asic |ASIC ",
-        r"\b(?:[Bb]earer|BEARER|[Bb]asic|BASIC) ([A-Za-z0-9._~+/-]{20,}=*)",
-    ),
-    _rule("url_password", "://", r"[a-z][a-z0-9+.-]*://[^\s/:@\"'<>]*:([^\s/@\"'<>]+)@"),
-    _rule(
-        "env_secret",
-        "KEY=|SECRET|PASSW|TOKEN=",
-        r"\b[A-Z][A-Z0-9_]*(?:API_?KEY|ACCESS_KEY|PRIVATE_KEY|SECRET(?:_KEY)?|PASSWORD|PASSWD|TOKEN)"
-        r"=[\"']?([^\s\"'$<{(\[][^\s\"']{7,})",
-    ),
-)
-
-# One pass over an event's texts, 5 ns a character: every rule's match contains a match of this.
-# Each branch begins with a rare character, so that the engine skips from one to the next.
-_HINT = re.compile(
-    r"-(?:(?<=sk-)|(?<=glpat-)|(?<=xai-)|(?<=pypi-)|(?<=xox[abeoprs]-)|----BEGIN)"
-    r"|_(?:(?<=ph[xs]_)|(?<=gh[pousr]_)|(?<=hf_)|(?<=gsk_)|(?<=r8_)|(?<=npm_)|(?<=_pat_)"
-    r"|(?<=[rsp]k_)(?:live|test))"
-    r"|=(?:(?<=KEY=)|(?<=SECRET=)|(?<=PASSWORD=)|(?<=PASSWD=)|(?<=TOKEN=))"
-    r"|://|J(?<=eyJ)|A(?:(?<=AKIA)|(?<=ASIA)|Iza)"
-    r"|b(?:earer |asic )|B(?:earer |asic |EARER |ASIC )"
-)
-
-
 def may_hold_secret(text: str) -> bool:
-    """Tell quickly whether any rule could match in a text (often enough a false alarm)."""
-    return _HINT.search(text) is not None
+    """Tell quickly whether a text could hold a secret (often enough a false alarm)."""
+    return look_alike(text) or names_a_secret(text)
 
 
 def mask_values(value: Any, found: list[str]) -> Any:
@@ -204,23 +130,51 @@ def mask_values(value: Any, found: list[str]) -> Any:
     if type(value) is dict:
         return {mask_text(key, found): mask_values(item, found) for key, item in value.items()}
     if type(value) is list:
-        return [mask_values(item, found) for item in value]
+        return _mask_across([mask_values(item, found) for item in value], found)
     return value
 
 
 def mask_text(text: str, found: list[str]) -> str:
     """Return a text with every known secret masked."""
+    spans = _secret_spans(text)
+    if not spans:
+        return text
+    pieces, end = [], 0
+    for start, stop, name in spans:
+        found.append(name)
+        pieces += [text[end:start], f"[redacted:{name}]"]
+        end = stop
+    return "".join([*pieces, text[end:]])
+
+
+def _secret_spans(text: str) -> list[tuple[int, int, str]]:
+    """Return where secrets lie, in order, with the name of a rule; what overlaps is one."""
+    spans = [(*span, "named") for span in named_spans(text)]
     for rule in VALUE_RULES:
         if any(hint in text for hint in rule.hints):
-            text = rule.pattern.sub(functools.partial(_mask, rule=rule, found=found), text)
-    return text
+            group = min(rule.pattern.groups, 1)
+            spans += [(*match.span(group), rule.name) for match in rule.pattern.finditer(text)]
+    spans.sort()
+    merged: list[tuple[int, int, str]] = []
+    for start, stop, name in spans:
+        if merged and start < merged[-1][1]:
+            first, last, known = merged[-1]
+            merged[-1] = (first, max(last, stop), name if known == "named" else known)
+        else:
+            merged.append((start, stop, name))
+    return merged
 
 
-def _mask(match: re.Match[str], *, rule: ValueRule, found: list[str]) -> str:
-    found.append(rule.name)
-    mask = f"[redacted:{rule.name}]"
-    if rule.pattern.groups == 0:
-        return mask
-    start, end = match.span(1)
-    whole = match.group()
-    return whole[: start - match.start()] + mask + whole[end - match.start() :]
+def _mask_across(items: list[Any], found: list[str]) -> list[Any]:
+    """Mask, in place, secrets that are split over the adjacent texts of a message's parts."""
+    for parts in adjacent_parts(items):
+        text = "".join(part.text for part in parts)
+        if not may_hold_secret(text):
+            continue
+        for start, stop, name in _secret_spans(text):
+            touched = [part for part in parts if part.start < stop and start < part.end]
+            if len(touched) > 1:
+                found.append(name)
+                for part in touched:
+                    part.cut(start, stop, f"[redacted:{name}]")
+    return items

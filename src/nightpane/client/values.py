@@ -15,6 +15,7 @@ from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
 
+from nightpane.client.parts import seams
 from nightpane.client.redact import KEEP, KeyMask
 
 __all__ = ["Plain", "without_surrogates"]
@@ -23,6 +24,7 @@ _MAX_DEPTH = 48
 _MAX_NODES = 100_000
 _MAX_ARRAY = 10_000
 _SECRET_CHARS = 10
+_MAX_HEADER_CHARS = 60
 _SIMPLE = frozenset({str, int, float, bool, type(None)})
 _INT_LIMIT = 1 << 1023
 _LISTS = (list, tuple, set, frozenset, deque)
@@ -49,6 +51,8 @@ class Plain:
         """Return a new dictionary of plain values."""
         items = dict(source)
         self._nodes += len(items)
+        if "value" in items and len(items) < 6:
+            items["value"] = self._named(items.get("name", items.get("key")), items["value"])
         if items.keys() <= self._mask.clean and self._is_plain(items):
             return items
         return dict(self._entry(key, value, depth) for key, value in items.items())
@@ -126,7 +130,19 @@ class Plain:
             kept = max(0, self._max_nodes - self._nodes)
             self._note(name, f"its {len(items)} items are too many: cut after {kept}")
             items = items[:kept]
-        return [self.value(item, name, depth + 1) for item in items]
+        plain = [self.value(item, name, depth + 1) for item in items]
+        if len(plain) > 1:
+            if len(plain) == 2:
+                plain[1] = self._named(*plain)
+            self.texts.append(seams(plain))
+        return plain
+
+    def _named(self, name: Any, value: Any) -> Any:
+        """Return the value of a pair of name and value, as headers are written in lists."""
+        if type(name) is not str or type(value) is not str or len(name) > _MAX_HEADER_CHARS:
+            return value
+        masked = self._mask(name, value)
+        return value if masked is KEEP else masked
 
     def _other(self, value: Any, name: str, depth: int) -> Any:
         if isinstance(value, datetime | date | time):
