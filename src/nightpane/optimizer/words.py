@@ -82,9 +82,12 @@ def python(text: str) -> str:
     return block(text, "python")
 
 
-def table(head: Sequence[str], rows: Iterable[Sequence[str]], *, left: int = 1) -> str:
-    """Return a Markdown table; the first ``left`` columns are aligned left, the others right."""
-    lines = [f"| {' | '.join(head)} |"]
-    lines.append("|" + "---|" * left + "---:|" * (len(head) - left))
+def table(
+    head: Sequence[str], rows: Iterable[Sequence[str]], *, left: int = 1, last: int = 0
+) -> str:
+    """Return a Markdown table: the first ``left`` and the ``last`` columns hold text, the others
+    figures, which are aligned right."""
+    figures = len(head) - left - last
+    lines = [f"| {' | '.join(head)} |", "|" + "---|" * left + "---:|" * figures + "---|" * last]
     lines += [f"| {' | '.join(row)} |" for row in rows]
     return "\n".join(lines)

@@ -44,6 +44,7 @@ def priority(analysis: Analysis, one: Recommendation) -> Iterator[str]:
             for row in one.evidence
         ),
         left=2,
+        last=1,
     )
     if one.excerpt:
         yield block(one.excerpt)
@@ -108,6 +109,7 @@ def roadmap(analysis: Analysis) -> Iterator[str]:
             for one in found
         ),
         left=3,
+        last=1,
     )
     saving = together(found)
     if saving.overlap_usd > 0.005:

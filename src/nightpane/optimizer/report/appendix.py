@@ -48,6 +48,7 @@ def parts(analysis: Analysis) -> Iterator[str]:
             ("Id", "Status", "Metric", "Baseline", "Target", "Now", "Reached", "Note"),
             (_earlier(one) for one in analysis.history.earlier),
             left=3,
+            last=2,
         )
     yield "### Files"
     yield (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
 from nightpane.errors import MissingExtraError
@@ -166,7 +167,7 @@ def _costs(usage: tuple[Usage, ...]) -> dict[tuple[str, str], float]:
 
 def _by_day(axes: Axes, analysis: Analysis) -> None:
     daily = analysis.metrics.daily
-    days = sorted({one.day for one in daily})
+    days = _days(min(one.day for one in daily), max(one.day for one in daily))
     totals: dict[str, float] = {}
     for one in daily:
         totals[one.operation] = totals.get(one.operation, 0.0) + one.cost_usd
@@ -190,6 +191,12 @@ def _by_day(axes: Axes, analysis: Analysis) -> None:
     axes.yaxis.set_major_formatter(lambda value, _: usd(value))
     axes.tick_params(length=0)
     axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize=8.5)
+
+
+def _days(first: str, last: str) -> list[str]:
+    """Every day from the first to the last: one without calls has its place too."""
+    start, end = date.fromisoformat(first), date.fromisoformat(last)
+    return [(start + timedelta(days=n)).isoformat() for n in range((end - start).days + 1)]
 
 
 def _by_trace(axes: Axes, variance: tuple[OperationVariance, ...]) -> None:

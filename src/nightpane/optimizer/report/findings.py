@@ -127,6 +127,7 @@ def failures(analysis: Analysis, drawn: dict[str, str]) -> Iterator[str]:
                 for one in groups
             ),
             left=2,
+            last=1,
         )
     if found.bursts:
         yield "### Rate limits"
