@@ -20,7 +20,7 @@ MAY_IMPORT = {
     "prices": {"errors"},
     "catalog": {"errors", "ids"},
     "query": {"errors", "config"},
-    "client": {"errors", "ids", "config", "catalog", "query"},
+    "client": {"errors", "ids", "config", "catalog", "query", "flags"},
     "llm": {"errors", "catalog", "client"},
     "token_machine": {"catalog", "client"},
     "definitions": {"errors"},
@@ -40,6 +40,7 @@ MAY_IMPORT = {
         *("ui", "stats", "prices", "otel", "definitions", "flags"),
         "experiments",
     },
+    "dropin": {"catalog", "client"},
     "doctor": {"errors", "config", "query", "catalog", "client"},
     "testing": {"errors", "config", "query", "client"},
 }

@@ -22,10 +22,12 @@ from nightpane.catalog import Event
 from nightpane.client import carrier as carriers
 from nightpane.client import gitsha
 from nightpane.client.destination import Destination, Route, resolve
-from nightpane.client.envelope import Envelope, Place
+from nightpane.client.envelope import DEFAULT_AGENT, Envelope, Place
+from nightpane.client.flag_source import FlagSource
 from nightpane.client.handover import Handover, Tracked
 from nightpane.client.health import Counters, Health, Voice
 from nightpane.client.history import History, query_client
+from nightpane.client.knobs import Knobs
 from nightpane.client.pipeline import Pipeline
 from nightpane.client.redact import KeyMask, Redactor
 from nightpane.client.runs import Run
@@ -126,6 +128,9 @@ class Pane:
             self.flush,
             self._voice,
         )
+        self._flag_source = FlagSource(
+            settings, {"project": self.project, "client": self.client}, self._voice
+        )
         patterns = [one for one in redact if isinstance(one, str)]
         self._mask = KeyMask(patterns, private=settings.privacy_mode)
         self.posthog: QuietPosthog = open_posthog(
@@ -207,11 +212,14 @@ class Pane:
         metric: str | None = None,
         direction: Direction | None = None,
         baseline_score: float | None = None,
+        knobs: type[Knobs] | bool = False,
     ) -> Run:
         """Return a new run, to be entered with ``with`` or ``async with``.
 
         ``agent`` is the role that closes the run (orchestrator). ``metric`` and ``direction`` are
         the rounds' unless they say otherwise; ``baseline_score`` is the best score known before.
+        With ``knobs`` (True, or a class of them) each round reads them as it begins and its events
+        carry them; without, a round reads them when it is first asked for one.
         """
         return Run(
             self,
@@ -220,6 +228,7 @@ class Pane:
             metric=metric,
             direction=direction,
             baseline_score=baseline_score,
+            knobs=knobs,
         )
 
     def join(
@@ -245,6 +254,7 @@ class Pane:
 
         Returns whether everything is delivered. A later ``track()`` opens the pane again.
         """
+        self._flag_source.close()
         return self._worker.end(self.exit_s if timeout_s is None else timeout_s)
 
     def health(self) -> Health:
@@ -364,6 +374,10 @@ class Pane:
             raise handover.error
         return None
 
+    def _agent_id(self, agent: str | None) -> str:
+        """Return an agent's distinct id: what flags are evaluated for."""
+        return f"{self.project}:{self.client}:{agent or DEFAULT_AGENT}"[:200]
+
     def _say_misuse(self, what: str) -> None:
         if self.strict:
             raise NightpaneError(what)
@@ -377,6 +391,7 @@ class Pane:
         self._sender.after_fork()
         self._worker.after_fork()
         self._counters.after_fork()
+        self._flag_source.after_fork()
 
     def _at_exit(self) -> None:
         try:

@@ -52,6 +52,7 @@ class Round(Working):
         self._extra = extra
         properties = {"run_id": run.run_id, **round_properties(round_id or new_ulid())}
         super().__init__(run._pane, Place(properties, agent), model=model)
+        self._knobs_kind = run._knobs_kind
 
     def keep(
         self,
@@ -109,6 +110,8 @@ class Round(Working):
         return self.emit(event, **extra)
 
     def _begin(self) -> None:
+        if self.run._reads_knobs:
+            self._read_knobs()
         event = RoundStarted(
             model=self.model,
             diff_lines=self._diff_lines,

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from nightpane.catalog import FinetuneBatchPublished, ModelEscalated, StopTriggered
 from nightpane.client import sigterm
 from nightpane.client.envelope import DEFAULT_AGENT, Place
+from nightpane.client.knobs import Knobs, read_knobs
 from nightpane.client.rounds import Round, better
 from nightpane.client.scopes import Scope, failure, number
 from nightpane.client.working import Direction
@@ -42,12 +43,15 @@ class Run(Scope):
         metric: str | None,
         direction: Direction | None,
         baseline_score: float | None,
+        knobs: type[Knobs] | bool = False,
     ) -> None:
         self.run_id = run_id or new_ulid()
         self.agent = agent or DEFAULT_AGENT
         self.metric = metric
         self.direction = direction
         self.best_score = baseline_score
+        self._knobs_kind = Knobs if isinstance(knobs, bool) else knobs
+        self._reads_knobs = bool(knobs)
         self.rounds_completed = 0
         self.total_cost_usd: float | None = None
         self._n_rounds = 0
@@ -82,6 +86,11 @@ class Run(Scope):
             round_id=round_id,
             extra=extra,
         )
+
+    @property
+    def knobs(self) -> Knobs:
+        """What the run's knobs are set to now, for its agent; asking emits nothing."""
+        return read_knobs(self._pane, self._knobs_kind, self.place)[0]
 
     def escalated(
         self,

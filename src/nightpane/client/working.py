@@ -21,6 +21,7 @@ from nightpane.catalog import (
 )
 from nightpane.client import carrier
 from nightpane.client.envelope import Place
+from nightpane.client.knobs import Knobs, read_knobs
 from nightpane.client.scopes import Scope, current_scope, describe, number
 from nightpane.client.steps import Step, ToolStep
 from nightpane.client.suites import DEFAULT_THRESHOLD, Suite, mean
@@ -55,7 +56,17 @@ class Working(Scope):
         self._grades: list[float] = []
         self._retries: dict[str | None, int] = {}
         self._seen: dict[str, float] = {}
+        self._knobs: Knobs | None = None
+        self._knobs_kind = Knobs
         super().__init__(pane, place)
+
+    @property
+    def knobs(self) -> Knobs:
+        """What the round's knobs are set to, read once; the first use of each is tracked.
+
+        Events say so from the round's start when the run was made with ``knobs=``, else from now.
+        """
+        return self._knobs or self._read_knobs()
 
     def generated(
         self,
@@ -323,6 +334,10 @@ class Working(Scope):
         self, metric: str | None, direction: Direction | None
     ) -> tuple[str | None, Direction | None]:
         return metric, direction
+
+    def _read_knobs(self) -> Knobs:
+        self._knobs, self.place = read_knobs(self._pane, self._knobs_kind, self.place)
+        return self._knobs
 
     def _quality(self) -> float | None:
         scores = [score for suite in self.suites for score in suite.scores()]
