@@ -16,6 +16,14 @@ __all__ = ["NothingToReadError", "run", "write_environment"]
 
 _COUNT = "SELECT count() AS n, min(timestamp) AS first, max(timestamp) AS last FROM events WHERE "
 _REFUSED = (401, 403)
+_MEND_KEY = (
+    "Set POSTHOG_PERSONAL_API_KEY to a personal API key (phx_…) with the scope query:read, and "
+    "POSTHOG_PROJECT_ID to a project it may read. `nightpane doctor` tests both."
+)
+_MEND_EMPTY = (
+    "Record model calls with nightpane.llm.wrap, PostHog's wrappers or OpenTelemetry, or look "
+    "further back with --window-days."
+)
 
 
 class NothingToReadError(NightpaneError):
@@ -58,8 +66,7 @@ def _why(error: ApiError, target: Target) -> tuple[str, str, int]:
     if error.status in _REFUSED:
         return (
             f"{target.host} refuses the key (HTTP {error.status}) for project {target.project_id}.",
-            "Set POSTHOG_PERSONAL_API_KEY to a personal API key (phx_…) with the scope query:read, "
-            "and POSTHOG_PROJECT_ID to a project it may read. `nightpane doctor` tests both.",
+            _MEND_KEY,
             2,
         )
     if isinstance(error, UnreachableError):
@@ -77,13 +84,11 @@ def _why(error: ApiError, target: Target) -> tuple[str, str, int]:
 
 def _empty(scope: Scope, target: Target) -> tuple[str, str, int]:
     of = f" of project {scope.project!r}" if scope.project else ""
-    return (
+    what = (
         f"Project {target.project_id} of {target.host} holds no $ai_generation events{of} in the "
-        f"{scope.days} days up to {scope.end:%Y-%m-%d %H:%M} UTC.",
-        "Record model calls with nightpane.llm.wrap, PostHog's wrappers or OpenTelemetry, or look "
-        "further back with --window-days.",
-        3,
+        f"{scope.days} days up to {scope.end:%Y-%m-%d %H:%M} UTC."
     )
+    return what, _MEND_EMPTY, 3
 
 
 def _stop(folder: Folder, what: str, mend: str, exit_code: int) -> NothingToReadError:

@@ -1,8 +1,8 @@
-"""What prompts and answers hold, by hash and by pattern: the one place where heavy columns are read.
+"""What prompts and answers hold, by hash and by pattern: where heavy columns are read.
 
 A prompt lies inside a large JSON text, so only a part of the window is read when the whole is too
-much: its last stretch, and for an operation that was quiet then, its own last stretch. What is found
-is counted in that part alone, and the report says which part it was.
+much: its last stretch, and for an operation that was quiet then, its own last stretch. What is
+found is counted in that part alone, and the report says which part it was.
 """
 
 from __future__ import annotations
@@ -83,7 +83,8 @@ FROM (SELECT operation, cityHash64(question, model) AS hash, uniqExact(trace) AS
   GROUP BY operation, hash HAVING traces > 1)
 GROUP BY operation ORDER BY operation LIMIT {PAGE}"""  # noqa: S608 (as above)
 _LOOPS = f"""SELECT operation, trace, sum(calls - 1) AS again, sum(spared) AS usd
-FROM (SELECT operation, trace, signature, count() AS calls, sum(cost) * (calls - 1) / calls AS spared
+FROM (SELECT operation, trace, signature, count() AS calls,
+    sum(cost) * (calls - 1) / calls AS spared
   FROM (SELECT operation, trace, cost,
       cityHash64(arrayStringConcat(extractAll(answer, {{signature}}))) AS signature
     FROM %s WHERE operation IN {{operations}} AND trace != '' AND NOT failed

@@ -1,6 +1,6 @@
 """Step 6: what goes wrong in calls, and how often: rates with intervals, not only counts.
 
-A finding needs both a count and a rate whose lower bound is above what any provider's bad day gives,
+A finding needs both a count and a rate whose lower bound is above what a provider's bad day gives,
 so that an operation with a handful of errors among thousands of calls is left in peace.
 """
 
@@ -38,7 +38,7 @@ _CALLS = """SELECT operation, model, trace, minute, cost, output, failed,
   failed AND NOT refused AND (status IN (408, 504, 524) OR match(error, {timeout})
     OR (status IN (0, 499, 500) AND ifNull(latency, 0) >= 60)) AS late,
   NOT failed AND stop IN ('length', 'max_tokens', 'max_output_tokens') AS cut,
-  NOT failed AND prompt > 0 AND output = 0 AS empty, failed AND cost > 0 AS paid
+  NOT failed AND prompt > 0 AND output = 0 AS empty, failed AND NOT refused AND cost > 0 AS paid
 FROM %s"""
 _KINDS = {
     "errors": "failed",
@@ -55,8 +55,10 @@ _NUMBERS = ", ".join(
 _COUNTS = f"""SELECT operation, count() AS calls, {_NUMBERS}, sum(cost) AS usd,
   stddevPopIf(output, NOT failed) AS spread, avgIf(output, NOT failed) AS mean
 FROM ({_CALLS}) GROUP BY operation ORDER BY n_errors DESC, operation LIMIT {PAGE}"""  # noqa: S608 (constants of this package; values go in placeholders)
-_GROUPS = """SELECT operation, status, count() AS errors, sum(cost) AS usd, argMax(error, at) AS message
-FROM %s WHERE failed GROUP BY operation, status ORDER BY errors DESC, operation, status LIMIT 1000"""
+_GROUPS = """SELECT operation, status, count() AS errors, sum(cost) AS usd,
+  argMax(error, at) AS message
+FROM %s WHERE failed GROUP BY operation, status
+ORDER BY errors DESC, operation, status LIMIT 1000"""
 _FLAGGED = ", ".join(f"if({flag}, '{kind}', '')" for kind, flag in _KINDS.items())
 _EXAMPLES = f"""SELECT operation, trace, kind, max(cost) AS most
 FROM (SELECT operation, trace, cost, arrayJoin(arrayFilter(k -> k != '', [{_FLAGGED}])) AS kind
@@ -237,7 +239,8 @@ def _burst(row: Row, trace_ids: tuple[str, ...]) -> LimitBursts:
         traces_in_limited=limited,
         traces_in_other=other,
         own=own,
-        reason=f"{limited:.1f} traces call in a minute with a 429, {other:.1f} in others: {words[own]}",
+        reason=f"{limited:.1f} traces call in a minute with a 429, {other:.1f} in others: "
+        f"{words[own]}",
         trace_ids=trace_ids,
     )
 

@@ -137,8 +137,8 @@ class Usage:
     PostHog priced them, and how recent they are.
 
     ``above`` is the largest of the price map's thresholds that the prompts exceed (0 for none);
-    ``age_days`` is 3, 7 or the window: the smallest sub-window that holds the calls. ``cost_usd`` is
-    PostHog's, or the backfill when ``priced`` is false.
+    ``age_days`` is 3, 7 or the window: the smallest sub-window that holds the calls. ``cost_usd``
+    is PostHog's, or the backfill when ``priced`` is false.
     """
 
     operation: str

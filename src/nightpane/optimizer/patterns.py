@@ -63,8 +63,11 @@ ORDER BY operation, kind, weight DESC, trace_ LIMIT {_READ_OF_EACH} BY operation
 LIMIT {PAGE}"""  # noqa: S608 (as above)
 
 _LIMITS = ("prompts", "outputs", "prompt_medians", "output_medians")
+_OF_OPERATION = ", ".join(
+    f"transform(operation, {{operations}}, {{{name}}}, 0.0) AS {name}_" for name in _LIMITS
+)
 _MARKED = f"""SELECT operation, trace, cost, prompt, output,
-  {", ".join(f"transform(operation, {{operations}}, {{{name}}}, 0.0) AS {name}_" for name in _LIMITS)},
+  {_OF_OPERATION},
   prompt > prompts_ AND output <= {BEYOND} * output_medians_ AS large, output > outputs_ AS long
 FROM %s WHERE operation IN {{operations}}"""  # noqa: S608 (as above)
 _TAILS = f"""SELECT operation, countIf(large) AS prompt_calls, sumIf(cost, large) AS prompt_usd,

@@ -30,7 +30,10 @@ _TIMEOUT_S = 4.0
 _MOST_BYTES = 20_000_000
 _FILE = "model_prices_and_context_window_backup.json"
 _PROVIDERS = frozenset(
-    ["openai", "anthropic", "vertex_ai", "gemini", "azure", "azure_ai", "deepseek", "mistral", "bedrock", "cohere", "groq"]
+    {
+        *("openai", "anthropic", "vertex_ai", "gemini", "azure", "azure_ai", "deepseek"),
+        *("mistral", "bedrock", "cohere", "groq"),
+    }
 )
 # Routes of one provider's API that LiteLLM keeps apart.
 _ROUTES = {"bedrock_converse": "bedrock", "cohere_chat": "cohere"}

@@ -1,7 +1,7 @@
 """Reading single calls: the rows of traces that something pointed at, never more.
 
-A prompt may be megabytes, so it stays where it is: what travels of it is its length, its hashes and,
-of the answer, the beginning.
+A prompt may be megabytes, so it stays where it is: what travels of it is its length, its hashes
+and, of the answer, the beginning.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Running a report: the eleven steps in order, each handing plain values to the next.
 
-A run that was cut off (connection, limit, Ctrl-C) is taken up where it stopped, with the same window,
-by running it again into the same folder.
+A run that was cut off (connection, limit, Ctrl-C) is taken up where it stopped, with the same
+window, by running it again into the same folder.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Result:
 def optimize(
     query: Query,
     options: Options,
-    progress: Progress = lambda step, text: None,
+    progress: Progress = lambda _step, _text: None,
     *,
     target: Target,
     wait: Callable[[float], None] | None = None,

@@ -1,8 +1,8 @@
 """Asking HogQL for a report: within a budget, once each, through rate limits and interruptions.
 
-A personal key of PostHog may ask some 120 HogQL queries an hour, so a report has a budget, and every
-answer is kept in the results folder until the report is done: a run that was cut off asks again only
-for what it had not heard. Only these answers travel; nothing here knows what they mean.
+A personal key of PostHog may ask some 120 HogQL queries an hour, so a report has a budget, and
+every answer is kept in the results folder until the report is done: a run that was cut off asks
+again only for what it had not heard. Nothing here knows what the answers mean.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ class Source:
         answers: Answers | None = None,
         *,
         budget: int = BUDGET,
-        say: Callable[[str], None] = lambda text: None,
+        say: Callable[[str], None] = lambda _text: None,
         wait: Callable[[float], None] = time.sleep,
     ) -> None:
         self._query = query

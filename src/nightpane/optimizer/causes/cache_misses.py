@@ -1,8 +1,8 @@
 """Cache misses: a large beginning that all prompts share is paid in full each time.
 
 Providers cache prefixes of 1,024 tokens and more. The shared beginning is found in the prompts
-themselves, and a hit is counted only where another call with the same beginning came within the five
-minutes that a cache lasts.
+themselves, and a hit is counted only where another call with the same beginning came within the
+five minutes that a cache lasts.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def of_trace(facts: TraceFacts) -> Verdict:
     return Verdict(
         NAME,
         True,
-        f"{cached / prompt:.0%} of its prompt tokens came from a cache, where {usual:.0%} are usual",
+        f"{cached / prompt:.0%} of its prompt tokens were cached, where {usual:.0%} are usual",
         numbers,
         wasted,
         len(facts.calls),
@@ -72,6 +72,10 @@ def of_operation(facts: OperationFacts) -> Verdict:
         return excluded(NAME, f"{facts.cached_share:.0%} of its prompts are cached", **numbers)
     if prefix < CACHEABLE or prefix < _LEAST_PREFIX * seen.mean_prompt:
         return excluded(NAME, f"its prompts share a beginning of {prefix:,.0f} tokens", **numbers)
+    if 2 * facts.patterns.growing_cost_usd > facts.patterns.cost_usd:
+        return excluded(
+            NAME, "what its prompts share is the context that grows in each trace", **numbers
+        )
     if hits < _LEAST_HITS:
         return excluded(NAME, "its calls come too far apart for a cache", **numbers)
     rates = facts.rates

@@ -101,7 +101,7 @@ def of_operation(facts: OperationFacts) -> Verdict:
     return Verdict(
         NAME,
         True,
-        f"in {seen.growing_traces:,} of {seen.traces:,} traces every call re-sends what went before: "
+        f"in {seen.growing_traces:,} of {seen.traces:,} traces every call re-sends those before: "
         f"{seen.growing_resent / seen.growing_prompt:.0%} of their prompt tokens",
         numbers,
         resent * facts.rates.uncached,

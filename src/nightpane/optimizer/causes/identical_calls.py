@@ -1,7 +1,7 @@
 """Identical calls: different traces ask one model exactly the same, and each pays for the answer.
 
-Repeats within a trace are another cause's (retry storm) or meant (several samples of one prompt), so
-only calls whose model and whole prompt a call of another trace had are counted.
+Repeats within a trace are another cause's (retry storm) or meant (several samples of one prompt),
+so only calls whose model and whole prompt a call of another trace had are counted.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _LEAST = 10
 _LEAST_SHARE = 0.1
 
 
-def of_trace(facts: TraceFacts) -> Verdict:
+def of_trace(facts: TraceFacts) -> Verdict:  # noqa: ARG001 (every cause is asked alike)
     return excluded(NAME, "a prompt that other traces send too does not make this one dearer")
 
 
@@ -38,8 +38,8 @@ def of_operation(facts: OperationFacts) -> Verdict:
     return Verdict(
         NAME,
         True,
-        f"{seen.duplicates:,} of {seen.read:,} calls that were read ({share:.0%}) send a prompt that "
-        f"another trace sent; {seen.duplicate_groups:,} prompts are repeated",
+        f"{seen.duplicates:,} of {seen.read:,} calls that were read ({share:.0%}) send a prompt "
+        f"that another trace sent; {seen.duplicate_groups:,} prompts are repeated",
         numbers,
         seen.duplicate_cost_usd * scale,
         round(seen.duplicates * scale),

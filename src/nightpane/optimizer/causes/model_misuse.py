@@ -1,14 +1,14 @@
 """Model misuse: a premium model on a task that a small one does as well.
 
-Trivial means: nearly all answers have 100 tokens or fewer, reasoning included, from prompts of 3,000
-or fewer; no tool is called and no context grows, since the short answers of an agent are decisions.
+Trivial means: nearly all answers have 100 tokens or fewer, reasoning included, from prompts of
+3,000 or fewer; no tool is called and no context grows: an agent's short answers are decisions.
 A cheaper sibling of the same provider must exist at a third of the price.
 """
 
 from __future__ import annotations
 
 from nightpane.optimizer.causes.facts import Cause, OperationFacts, TraceFacts, excluded
-from nightpane.optimizer.model import Usage, Verdict
+from nightpane.optimizer.model import Number, Usage, Verdict
 from nightpane.optimizer.price_map import ModelPrice
 from nightpane.optimizer.tiers import cheaper, premium
 
@@ -26,7 +26,11 @@ def of_trace(facts: TraceFacts) -> Verdict:
     usual = facts.operation.metrics.models[0]
     other = [call for call in facts.calls if call.model != usual]
     own = facts.operation.prices.of(usual, _provider(facts.operation, usual))
-    numbers = {"usual_model": usual, "calls": len(facts.calls), "other_model_calls": len(other)}
+    numbers: dict[str, Number] = {
+        "usual_model": usual,
+        "calls": len(facts.calls),
+        "other_model_calls": len(other),
+    }
     if not other or own is None:
         return excluded(NAME, f"its calls went to {usual}, as usual", **numbers)
     wasted = 0.0
@@ -50,7 +54,7 @@ def of_trace(facts: TraceFacts) -> Verdict:
 
 def of_operation(facts: OperationFacts) -> Verdict:
     seen, contents, patterns = facts.metrics, facts.contents, facts.patterns
-    numbers = {
+    numbers: dict[str, Number] = {
         "calls": seen.calls,
         "prompt_p95": round(seen.prompt.p95),
         "output_p50": round(seen.output.p50),
@@ -85,8 +89,8 @@ def of_operation(facts: OperationFacts) -> Verdict:
     return Verdict(
         NAME,
         True,
-        f"{most.model} answers with {seen.output.p50:,.0f} tokens (p95 {seen.output.p95:,.0f}) from "
-        f"{seen.prompt.p50:,.0f}: {small.name} costs "
+        f"{most.model} answers with {seen.output.p50:,.0f} tokens (p95 {seen.output.p95:,.0f}) "
+        f"from {seen.prompt.p50:,.0f}: {small.name} costs "
         f"{small.rates().uncached / max(_price(facts, most), 1e-12):.0%} of it",
         {**numbers, "model": most.model, "cheaper": small.name},
         saved,

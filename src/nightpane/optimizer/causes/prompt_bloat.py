@@ -1,9 +1,9 @@
 """Prompt bloat: prompts far larger than the task needs.
 
 Two tells. Some calls send five times the operation's median prompt (and 4,000 tokens) without a
-longer answer to show for it. Or the operation as a whole opens with 6,000 tokens or more and answers
-with a fiftieth of it: reading that much for so little is what filters before the prompt are for. The
-first call of each trace is taken, since in a conversation later ones hold what was said.
+longer answer to show for it. Or the operation as a whole opens with 6,000 tokens or more and
+answers with a fiftieth of it: reading that much for so little is what filters before the prompt are
+for. The first call of each trace is taken, since in a conversation later ones hold what was said.
 """
 
 from __future__ import annotations
@@ -99,8 +99,8 @@ def of_operation(facts: OperationFacts) -> Verdict:
     return Verdict(
         NAME,
         True,
-        f"{tails.prompt_calls:,} of {usual.calls:,} prompts exceed {tails.prompt_limit:,.0f} tokens, "
-        f"where {usual.prompt.p50:,.0f} are usual, with answers no longer than others",
+        f"{tails.prompt_calls:,} of {usual.calls:,} prompts exceed {tails.prompt_limit:,.0f} "
+        f"tokens, where {usual.prompt.p50:,.0f} are usual, with answers no longer than others",
         numbers,
         wasted,
         tails.prompt_calls,

@@ -1,8 +1,8 @@
 """Retry storm: one trace asks the same thing again and again.
 
 A repeat is a call whose prompt equals the one before (numbers aside: attempt counters, times), or,
-where no prompt was recorded or the call before failed, one of the same model and size. Three repeats
-are a storm: every provider's SDK tries again twice by itself, so three were not its doing.
+where no prompt was recorded or the call before failed, one of the same model and size. Three
+repeats are a storm: every provider's SDK tries again twice by itself, so three were not its doing.
 """
 
 from __future__ import annotations
