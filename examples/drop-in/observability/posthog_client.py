@@ -36,7 +36,7 @@ from typing import Any
 
 from posthog import Posthog
 
-# What the catalogue requires of each event, and the most characters of its texts.
+# What each event requires, how long its texts may be, and what privacy mode leaves out.
 REQUIRED: dict[str, str] = {
     "round_started": "round_id", "proposal_generated": "round_id",
     "proposal_applied": "round_id", "round_scored": "score round_id", "round_kept": "round_id",
@@ -56,7 +56,6 @@ LONGEST: dict[str, dict[str, int]] = {
     "step.tool_returned": {"result_json": 2000, "error": 400},
     "step.retry": {"prior_error": 400}, "eval.case": {"rationale": 800},
 }
-# What privacy mode leaves out.
 PRIVATE = {
     "$ai_input", "$ai_input_state", "$ai_instructions", "$ai_output", "$ai_output_choices",
     "$ai_output_state", "$ai_reasoning", "$ai_tools", "$ai_user_prompt", "args_json",
@@ -72,7 +71,6 @@ SECRET = re.compile(
     r"|\b[Bb]earer ([\w.~+/-]{20,}=*)|://[^\s/:@]*:([^\s/@]+)@"
 )
 
-log = logging.getLogger("observability")
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 ULID = re.compile(f"[0-7][{ALPHABET}]{{25}}", re.IGNORECASE)
 # The ids of traces that PostHog's wrappers make up when they are given none.
@@ -219,6 +217,8 @@ def before_nightpane(message: dict[str, Any]) -> Any:
 def stamped(event: str, given: Mapping[str, Any]) -> dict[str, Any]:
     """Return an event's properties with the envelope's before them."""
     ids, agent = place_here.get().ids, place_here.get().agent
+    if given.get("round_id") not in (None, ids.get("round_id")):  # of another round
+        ids = {name: ids[name] for name in ids if name == "run_id"}
     known = {"agent": agent} if agent else {}
     props = {**ENVELOPE, **ids, **known, "ts": time.time(), **given}
     parent, trace = props.get("$ai_parent_id"), ids.get("$ai_trace_id")
@@ -271,7 +271,7 @@ def open_posthog() -> Posthog:
     """Return PostHog's client, one that sends nothing when it is not told where to."""
     key, host = os.environ.get("POSTHOG_API_KEY"), os.environ.get("POSTHOG_HOST")
     if off := not (key and host):
-        log.warning("nothing is sent: POSTHOG_API_KEY and POSTHOG_HOST are not both set")
+        logging.warning("nothing is sent: POSTHOG_API_KEY and POSTHOG_HOST are not both set")
     options: dict[str, Any] = {"disabled": off, "privacy_mode": PRIVACY, "before_send": before_send}
     client = Posthog(key or "-", host=host, **options)
     atexit.register(client.flush)  # by itself the SDK gives up after a second
@@ -296,4 +296,4 @@ ENVELOPE = {"project": PROJECT, "client": CLIENT, **git_sha(), "$ignore_sent_at"
 ph: Posthog = _pane.posthog if _pane else open_posthog()
 # Delivers what was tracked so far, within ten seconds; at exit that is done as well.
 flush: Callable[[], object] = (_pane or ph).flush
-# Made by nightpane init, which tells by this digest whether it was changed: 589813132b1d8423
+# Made by nightpane init, which tells by this digest whether it was changed: 60255eb325e91b84

@@ -65,5 +65,7 @@ def _write(path: Path) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(render().encode())
+        # So that type checkers and test runners know it by the name it is imported by.
+        (path.parent / "__init__.py").touch()
     except OSError as error:
         raise ConfigError(f"{path} cannot be written: {error.strerror}") from error

@@ -59,12 +59,11 @@ def _digest_line(text: str) -> str:
 
 
 def _tables() -> Iterator[str]:
-    yield "# What the catalogue requires of each event, and the most characters of its texts."
+    yield "# What each event requires, how long its texts may be, and what privacy mode leaves out."
     yield from _table("REQUIRED: dict[str, str] = {", _required(), "}")
     unless = [one for spec in EVENTS.values() for one in spec.properties if one.unless]
     yield from _table("UNLESS = {", (f'"{one.name}": "{one.unless}"' for one in unless), "}")
     yield from _table("LONGEST: dict[str, dict[str, int]] = {", _longest(), "}")
-    yield "# What privacy mode leaves out."
     private = (f'"{name}"' for name in sorted(PRIVATE_PROPERTIES))
     yield from _table("PRIVATE = {", private, "}")
 

@@ -49,7 +49,6 @@ SECRET = re.compile(
     r"|\b[Bb]earer ([\w.~+/-]{20,}=*)|://[^\s/:@]*:([^\s/@]+)@"
 )
 
-log = logging.getLogger("observability")
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 ULID = re.compile(f"[0-7][{ALPHABET}]{{25}}", re.IGNORECASE)
 # The ids of traces that PostHog's wrappers make up when they are given none.
@@ -196,6 +195,8 @@ def before_nightpane(message: dict[str, Any]) -> Any:
 def stamped(event: str, given: Mapping[str, Any]) -> dict[str, Any]:
     """Return an event's properties with the envelope's before them."""
     ids, agent = place_here.get().ids, place_here.get().agent
+    if given.get("round_id") not in (None, ids.get("round_id")):  # of another round
+        ids = {name: ids[name] for name in ids if name == "run_id"}
     known = {"agent": agent} if agent else {}
     props = {**ENVELOPE, **ids, **known, "ts": time.time(), **given}
     parent, trace = props.get("$ai_parent_id"), ids.get("$ai_trace_id")
@@ -248,7 +249,7 @@ def open_posthog() -> Posthog:
     """Return PostHog's client, one that sends nothing when it is not told where to."""
     key, host = os.environ.get("POSTHOG_API_KEY"), os.environ.get("POSTHOG_HOST")
     if off := not (key and host):
-        log.warning("nothing is sent: POSTHOG_API_KEY and POSTHOG_HOST are not both set")
+        logging.warning("nothing is sent: POSTHOG_API_KEY and POSTHOG_HOST are not both set")
     options: dict[str, Any] = {"disabled": off, "privacy_mode": PRIVACY, "before_send": before_send}
     client = Posthog(key or "-", host=host, **options)
     atexit.register(client.flush)  # by itself the SDK gives up after a second
