@@ -24,6 +24,7 @@ MAY_IMPORT = {
     "llm": {"errors", "catalog", "client"},
     "token_machine": {"catalog", "client"},
     "definitions": {"errors"},
+    "management": {"errors", "query"},
     "flags": {"errors"},
     "hogql": {"errors", "catalog"},
     "experiments": {"errors", "stats", "hogql"},

@@ -18,6 +18,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "env": ("env", "Print the local server's host and keys as export lines."),
     "experiments": ("experiments", "Try a change of the loop, and hear whether it is better."),
     "export": ("export", "Export rounds as OpenTelemetry traces."),
+    "flags": ("flags", "List and set the flags that a loop reads."),
     "import": ("import_", "Import ledgers of loops that already ran."),
     "init": ("init", "Write the drop-in file into a repository, or check it."),
     "morning": ("morning", "Print last night's digest."),

@@ -11,12 +11,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
-
 from nightpane.definitions import Definitions
 from nightpane.flags import FlagSet
 from nightpane.server import flag_rules
 from nightpane.store import Store
+from nightpane.store.json_text import dumps
 
 __all__ = ["FlagState", "Ready"]
 
@@ -95,12 +94,12 @@ class FlagState:
         flag_set = FlagSet(
             flags, cohorts=groups, static_cohorts=members.keys(), group_types=group_types
         )
-        body = orjson.dumps(
+        body = dumps(
             {
                 "flags": [flag_rules.local_flag(one, flag_set, experiments) for one in flags],
                 "group_type_mapping": group_types,
                 "cohorts": groups,
             }
-        )
+        ).encode()
         etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
         return Ready(flag_set, members, experiments, body, etag)

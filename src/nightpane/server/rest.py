@@ -16,9 +16,9 @@ from nightpane.ids import deterministic_uuid
 from nightpane.server.auth import require_personal_key
 from nightpane.server.body import MIB
 from nightpane.server.capture import both, intake, quiet_when_gone
-from nightpane.server.errors import ApiRefusal, JsonResponse
+from nightpane.server.errors import ApiRefusal
 from nightpane.server.keys import Keys
-from nightpane.store.json_text import loads
+from nightpane.store.json_text import dumps, loads
 
 __all__ = [
     "USER",
@@ -69,7 +69,7 @@ def route(path: str, **answers: Change) -> list[Route]:
         except StoreError as error:
             raise ApiRefusal(503, "server_error", "error", str(error)) from error
         answer, status = answer if isinstance(answer, tuple) else (answer, 200)
-        return JsonResponse(answer, status_code=status)
+        return Response(dumps(answer), status_code=status, media_type="application/json")
 
     return both(path, quiet_when_gone(handler), [method.upper() for method in answers])
 
