@@ -95,9 +95,7 @@ def test_a_stream_of_langchain_read_in_the_next_round(
         assert event["properties"]["round_id"] == first.round_id
 
 
-def test_asynchronous_chains(
-    pane: nightpane.Pane, recorded: Recorded, provider: Provider
-) -> None:
+def test_asynchronous_chains(pane: nightpane.Pane, recorded: Recorded, provider: Provider) -> None:
     callbacks = {"callbacks": [llm.langchain_handler(pane)]}
 
     async def ask(run: nightpane.Run) -> str:

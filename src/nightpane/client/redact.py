@@ -130,7 +130,7 @@ def mask_values(value: Any, found: list[str]) -> Any:
     if type(value) is dict:
         return {mask_text(key, found): mask_values(item, found) for key, item in value.items()}
     if type(value) is list:
-        return _mask_across([mask_values(item, found) for item in value], found)
+        return [mask_values(item, found) for item in _mask_across(value, found)]
     return value
 
 
@@ -166,15 +166,18 @@ def _secret_spans(text: str) -> list[tuple[int, int, str]]:
 
 
 def _mask_across(items: list[Any], found: list[str]) -> list[Any]:
-    """Mask, in place, secrets that are split over the adjacent texts of a message's parts."""
-    for parts in adjacent_parts(items):
+    """Return a list with what is secret in its adjacent texts masked, read as one text.
+
+    Before each is masked by itself: that would leave the rest of a split secret without its look.
+    """
+    masked = list(items)
+    for parts in adjacent_parts(masked):
         text = "".join(part.text for part in parts)
         if not may_hold_secret(text):
             continue
         for start, stop, name in _secret_spans(text):
-            touched = [part for part in parts if part.start < stop and start < part.end]
-            if len(touched) > 1:
-                found.append(name)
-                for part in touched:
+            found.append(name)
+            for part in parts:
+                if part.start < stop and start < part.end:
                     part.cut(start, stop, f"[redacted:{name}]")
-    return items
+    return masked

@@ -59,7 +59,8 @@ VALUE_RULES: tuple[ValueRule, ...] = (
         "private_key",
         "-----BEGIN",
         r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----"
-        r"(?:(?!-----BEGIN)[\s\S])*?(?:-----END [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----|\Z)",
+        r"(?:(?:(?!-----BEGIN)[\s\S]){0,20000}?-----END [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----"
+        r"|[A-Za-z0-9+/=\s\\]*)",
     ),
     _rule("anthropic_key", "sk-ant-", r"\bsk-ant-[A-Za-z0-9_-]{16,}"),
     _rule("provider_key", "sk-", r"sk-(?<![A-Za-z0-9_-]sk-)(?!ant-)[A-Za-z0-9][A-Za-z0-9_-]{18,}"),
