@@ -25,6 +25,15 @@ _IDS = {
     Unit.RUN: "properties.run_id",
     Unit.AGENT: "distinct_id",
 }
+_EXPOSED = """select
+    *,
+    min(if(is_exposure, timestamp, null)) over (partition by measured_id) as exposed_at
+from told
+where measured_id is not null"""
+_PLACED = """select
+    *,
+    row_number() over (partition by arm, valued order by entered_at, owner_id) as place
+from marked"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,17 +68,19 @@ def build(exposure: Exposure, metric: Metric, units: Units) -> Question:
         "start": _moment(exposure.start),
         "end": _moment(exposure.end),
     }
-    text = _events(exposure, metric, units, values)
-    text = _exposed(text)
-    text = _measured(text, metric, values)
+    steps = {"told": _told(exposure, metric, units, values), "exposed": _EXPOSED}
+    steps["outcomes"] = _outcomes(metric, values)
     if metric.metric_type == "funnel":
-        text = _reached(text, metric)
-    text = _assigned(text, metric)
-    text = _placed(text, exposure)
-    return Question(_summed(text, metric), values)
+        steps["reached"] = _reached(metric)
+    steps["assigned"] = _assigned(metric, next(reversed(steps)))
+    steps["marked"] = _marked(exposure)
+    steps["placed"] = _PLACED
+    listed = ",\n".join(f"{name} as (\n{_indent(text)}\n)" for name, text in steps.items())
+    # As steps, not as queries inside queries: the grammar's time grows with their depth.
+    return Question(f"with {listed}\n{_summed(metric)}", values)
 
 
-def _events(exposure: Exposure, metric: Metric, units: Units, values: dict[str, Any]) -> str:
+def _told(exposure: Exposure, metric: Metric, units: Units, values: dict[str, Any]) -> str:
     shown, answer = _shown(exposure, values)
     names = [source.event for source in metric.sources]
     only = ""
@@ -100,15 +111,7 @@ def _shown(exposure: Exposure, values: dict[str, Any]) -> tuple[str, str]:
     return f"{shown} and properties.$feature_flag = {{flag}}", "properties.$feature_flag_response"
 
 
-def _exposed(text: str) -> str:
-    return f"""select
-    *,
-    min(if(is_exposure, timestamp, null)) over (partition by measured_id) as exposed_at
-from ({_in(text)})
-where measured_id is not null"""  # noqa: S608
-
-
-def _measured(text: str, metric: Metric, values: dict[str, Any]) -> str:
+def _outcomes(metric: Metric, values: dict[str, Any]) -> str:
     within = ""
     if metric.window_s is not None:
         values["window"] = metric.window_s
@@ -124,7 +127,7 @@ def _measured(text: str, metric: Metric, values: dict[str, Any]) -> str:
     min(exposed_at) as shown_at,
     groupUniqArrayIf(answered, is_exposure) as answers,
     argMinIf(answered, timestamp, is_exposure) as first_answer{listed}
-from ({_in(text)})
+from exposed
 where timestamp >= exposed_at{within}
 group by measured_id"""  # noqa: S608
 
@@ -137,7 +140,7 @@ def _aggregate(source: Source, i: int) -> str:
     return found if source.absent is None else f"ifNull({found}, 0)"
 
 
-def _reached(text: str, metric: Metric) -> str:
+def _reached(metric: Metric) -> str:
     """Each step is reached at its first time that is not before the step before it."""
     parts, before = [], "shown_at"
     for i in _range(metric):
@@ -151,10 +154,10 @@ def _reached(text: str, metric: Metric) -> str:
     owner_id, shown_at, answers, first_answer,
     {listed},
     toFloat(step_{last}) as figure_0
-from ({_in(text)})"""  # noqa: S608
+from outcomes"""  # noqa: S608
 
 
-def _assigned(text: str, metric: Metric) -> str:
+def _assigned(metric: Metric, source: str) -> str:
     if metric.metric_type == "ratio":
         parts = ["sum(figure_0) as part_0", "sum(figure_1) as part_1"]
     else:
@@ -168,26 +171,21 @@ def _assigned(text: str, metric: Metric) -> str:
     groupUniqArrayArray(answers) as all_answers,
     argMin(first_answer, shown_at) as answer,
     count() as things{listed}
-from ({_in(text)})
+from {source}
 group by owner_id"""  # noqa: S608
 
 
-def _placed(text: str, exposure: Exposure) -> str:
+def _marked(exposure: Exposure) -> str:
     arm = "answer" if exposure.first_seen else f"if(length(all_answers) = 1, answer, '{MULTIPLE}')"
     return f"""select
     *,
-    row_number() over (partition by arm, valued order by entered_at, owner_id) as place
-from (
-    select
-        *,
-        {arm} as arm,
-        length(all_answers) > 1 as several,
-        ifNull(isFinite(part_0), false) as valued
-    from ({_in(text, 2)})
-)"""  # noqa: S608
+    {arm} as arm,
+    length(all_answers) > 1 as several,
+    ifNull(isFinite(part_0), false) as valued
+from assigned"""  # noqa: S608
 
 
-def _summed(text: str, metric: Metric) -> str:
+def _summed(metric: Metric) -> str:
     parts = ["sum(part_0) as sum_0", "sum(part_0 * part_0) as squares_0"]
     if metric.metric_type == "ratio":
         parts += ["sum(part_1) as sum_1", "sum(part_1 * part_1) as squares_1"]
@@ -202,7 +200,7 @@ def _summed(text: str, metric: Metric) -> str:
     count() as units,
     sum(things) as measured,
     countIf(several) as mixed{listed}
-from ({_in(text)})
+from placed
 group by arm, valued, lot
 order by arm, valued, lot
 limit 10000"""  # noqa: S608
@@ -212,9 +210,8 @@ def _range(metric: Metric) -> range:
     return range(len(metric.sources))
 
 
-def _in(text: str, levels: int = 1) -> str:
-    pad = "\n" + "    " * levels
-    return pad + text.replace("\n", pad) + "\n" + "    " * (levels - 1)
+def _indent(text: str) -> str:
+    return "    " + text.replace("\n", "\n    ")
 
 
 def _moment(at: datetime) -> str:
