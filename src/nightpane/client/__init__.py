@@ -3,6 +3,7 @@ from there to PostHog or the local server, in the background.
 """
 
 from nightpane.client.health import Health
+from nightpane.client.knobs import Knob, Knobs
 from nightpane.client.pane import Pane
 from nightpane.client.rounds import Round
 from nightpane.client.runs import Run
@@ -15,6 +16,8 @@ __all__ = [
     "Case",
     "Health",
     "JoinedRound",
+    "Knob",
+    "Knobs",
     "Pane",
     "Round",
     "Run",

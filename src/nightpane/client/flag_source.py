@@ -121,7 +121,9 @@ class FlagSource:
         self._poller: threading.Thread | None = None
         self._flags: FlagSet | None = None
         self._etag: str | None = None
+        self._patient_until = 0.0
         self._silent_until = 0.0
+        self._why = "timeout"
         self._last: dict[str, Reading] = {}
         self._asked: dict[_Whom, tuple[float, dict[str, Reading]]] = {}
 
@@ -162,7 +164,7 @@ class FlagSource:
         if open_keys:
             found |= self._remote(address, open_keys, whom, deadline)
         self._last |= {key: reading for key, reading in found.items() if reading.value is not None}
-        return {key: found.get(key) or self._remembered(key, "timeout") for key in keys}
+        return {key: found.get(key) or self._remembered(key, self._why) for key in keys}
 
     def _remembered(self, key: str, error: str | None) -> Reading:
         last = self._last.get(key)
@@ -171,7 +173,7 @@ class FlagSource:
         return replace(last, source="last known", error=error)
 
     def _definitions(self, address: _Address, deadline: float) -> FlagSet | None:
-        """Return the definitions, waiting for the first ones only."""
+        """Return the definitions, waiting for the first ones only, and for those once."""
         if address.personal_api_key is None:
             return None
         with self._lock:
@@ -181,7 +183,8 @@ class FlagSource:
                     target=self._poll, args=(self._wake,), name="nightpane-flags", daemon=True
                 )
                 self._poller.start()
-        self._tried.wait(max(0.0, deadline - self._monotonic()))
+                self._patient_until = deadline
+        self._tried.wait(max(0.0, self._patient_until - self._monotonic()))
         return self._flags
 
     def _poll(self, wake: threading.Event) -> None:
@@ -247,6 +250,7 @@ class FlagSource:
                 answers.update(self._ask(address, keys, whom))
             except Exception as error:  # noqa: BLE001 (whatever the network does)
                 self._silent_until = self._monotonic() + _AGAIN_S
+                self._why = "connection_error"
                 self._voice.say("flags", f"{address.host} cannot be asked for flags: {error!r}")
             finally:
                 done.set()
@@ -255,6 +259,7 @@ class FlagSource:
         if not done.wait(max(0.0, deadline - self._monotonic())):
             # The answer may still come, and is remembered; nobody waits for the next one so soon.
             self._silent_until = self._monotonic() + _AGAIN_S
+            self._why = "timeout"
             return {}
         if answers:
             self._asked = {whom: (self._monotonic(), answers)}
