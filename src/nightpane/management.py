@@ -56,6 +56,12 @@ class Resource:
         """Mark a document deleted, as PostHog does, and return it."""
         return self.change(document_id, {"deleted": True})
 
+    def act(
+        self, document_id: int | str, action: str, body: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """Ask for an action on a document, such as launching an experiment; return the document."""
+        return self._request("POST", f"{quote(str(document_id), safe='')}/{action}/", body or {})
+
     def _request(
         self, method: str, path: str, body: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:

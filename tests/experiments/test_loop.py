@@ -117,9 +117,9 @@ def test_a_mistake_is_one_line(nightpane: Any) -> None:
     done = CliRunner().invoke(cli, ["experiments", "results", "nowhere"])
     assert "there is no experiment 'nowhere'" in str(done.exception)
     done = CliRunner().invoke(
-        cli, ["experiments", "create", "x", "--flag", "x", "--variant", "test"]
+        cli, ["experiments", "create", "x", "--flag", "x", "--variants", "test"]
     )
-    assert "write it as test=50" in str(done.exception)
+    assert "write control=50,test=50" in str(done.exception)
     nightpane("create", "drafted", "--flag", "drafted_flag")
     done = CliRunner().invoke(cli, ["experiments", "results", "drafted"])
     assert "launch it first" in str(done.exception)

@@ -19,6 +19,11 @@ __all__ = ["draw_list", "draw_one", "draw_results", "in_words"]
 Answer = Mapping[str, Any]
 
 _UNKNOWN = "–"
+_SURE = 0.0005
+_METHODS = {
+    "bayesian": "Intervals are credible intervals of a posterior without prior knowledge",
+    "frequentist": "Intervals are of Welch's t-test",
+}
 # PostHog has no guard against peeking: its verdict is told as its own.
 _UNGUARDED = {True: "significant at this look (not guarded against peeking)", False: "no verdict"}
 
@@ -114,7 +119,7 @@ def _row(one: Answer, baseline: Answer, answer: Answer) -> list[str]:
         _plain(figure(one)),
         _change(effect, relative),
         _UNKNOWN if not interval else " to ".join(_change(end, relative) for end in interval),
-        _UNKNOWN if chance is None else f"{chance:.1%}",
+        _chance(chance),
         _UNKNOWN if p_value is None else f"{p_value:.2g}",
         printable(_decision(one, answer)),
     ]
@@ -149,16 +154,16 @@ def _notes(answer: Answer) -> list[str]:
     unit, plan = answer.get("unit"), answer.get("plan")
     if unit:
         notes.append(f"{unit['explanation']}.")
-    if plan:
+    method = next((str(v["method"]) for v in answer.get("variant_results") or []), None)
+    if plan and method:
+        kind = "relative to the baseline" if plan["relative"] else "absolute differences"
+        size = f"{plan['minimum_effect']:.3g}"
+        if plan["relative"]:
+            size = f"{plan['minimum_effect'] * 100:g} %"
         notes.append(
-            "Effects are relative to the baseline"
-            if plan["relative"]
-            else "Effects are absolute differences"
-        )
-        size = _change(plan["minimum_effect"], plan["relative"]).lstrip("+")
-        notes[-1] += (
-            f"; planned to find {size} with power {plan['power']:.0%}. Intervals, chance to win "
-            "and p hold for one look; the decision holds for any number of them."
+            f"Effects are {kind}; planned to find {size} with power {plan['power']:.0%}. "
+            f"{_METHODS[method]}; p is of Welch's t-test. All three hold for one look; the "
+            "decision holds for any number of them."
         )
     warnings = [*(answer.get("warnings") or [])]
     for one in answer.get("variant_results") or []:
@@ -172,6 +177,14 @@ def _status(one: Answer) -> str:
     if not one.get("start_date"):
         return "draft"
     return "stopped" if one.get("end_date") else "running"
+
+
+def _chance(value: float | None) -> str:
+    if value is None:
+        return _UNKNOWN
+    if not _SURE <= value <= 1 - _SURE:
+        return "> 99.9%" if value > 0.5 else "< 0.1%"
+    return f"{value:.1%}"
 
 
 def _plain(value: float | None) -> str:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlencode
 
 import click
 from rich.console import Console
 
 from nightpane.cli._experiment_view import draw_list, draw_one, draw_results, in_words
 from nightpane.cli._output import emit, json_option, printable
+from nightpane.cli.flags import shares
 from nightpane.config import load
 from nightpane.errors import ConfigError, ExperimentError
 from nightpane.experiments.presets import PRESETS, preset
+from nightpane.management import Resource
 from nightpane.query import QueryClient
 
 __all__ = ["command"]
@@ -31,6 +32,10 @@ def command() -> None:
     An experiment is a flag with variants and metrics. The loop reads the flag at the start of each
     round; the results compare the rounds of each variant. NAME is an experiment's name, its id, or
     its flag's key.
+
+    \b
+    nightpane experiments create "second scorer" --flag scorer_v2 --minimum-effect 10 --launch
+    nightpane experiments results "second scorer"
     """
 
 
@@ -38,7 +43,7 @@ def command() -> None:
 @json_option
 def show_list(as_json: bool) -> None:
     """List the experiments."""
-    found = _all(_client())
+    found = _experiments()[1].list()
     emit(found, as_json=as_json, render=lambda to: draw_list(found, to))
 
 
@@ -47,7 +52,7 @@ def show_list(as_json: bool) -> None:
 @json_option
 def show(name: str, as_json: bool) -> None:
     """Show one experiment: its flag, its variants, its metrics."""
-    found = _find(_client(), name)
+    found = _find(_experiments()[1], name)
     emit(found, as_json=as_json, render=lambda to: draw_one(found, to))
 
 
@@ -62,16 +67,14 @@ def show(name: str, as_json: bool) -> None:
     help="What is compared; may be given again. Default: best_score.",
 )
 @click.option(
-    "--variant",
-    "variants",
-    multiple=True,
-    metavar="KEY=PERCENT",
-    help="A variant of the new flag; default: control=50 and test=50.",
+    "--variants",
+    metavar="NAME=SHARE,…",
+    help="Variants of a new flag, and their shares. Default: control=50,test=50.",
 )
 @click.option(
-    "--per",
+    "--by",
     type=click.Choice(_UNITS),
-    help="What is given a variant. Default: round for a new flag, else as the flag is bucketed.",
+    help="What is given a variant. Default: round for a new flag, else as the flag says.",
 )
 @click.option("--lower-is-better", is_flag=True, help="The score is one to bring down.")
 @click.option(
@@ -93,10 +96,10 @@ def show(name: str, as_json: bool) -> None:
 @json_option
 def create(name: str, as_json: bool, at_once: bool, **options: Any) -> None:
     """Create an experiment as a draft, with its flag when there is none of that key."""
-    client = _client()
-    made = client.request("POST", _path(client), _body(name, **options))
+    _, experiments = _experiments()
+    made = experiments.create(_body(name, **options))
     if at_once:
-        made = _act(client, made, "launch")
+        made = experiments.act(made["id"], "launch")
     emit(made, as_json=as_json, render=lambda to: draw_one(made, to))
 
 
@@ -105,8 +108,8 @@ def create(name: str, as_json: bool, at_once: bool, **options: Any) -> None:
 @json_option
 def launch(name: str, as_json: bool) -> None:
     """Launch a draft: its flag is switched on and exposures count from now."""
-    client = _client()
-    done = _act(client, _find(client, name), "launch")
+    _, experiments = _experiments()
+    done = experiments.act(_find(experiments, name)["id"], "launch")
     _say(done, f"{done['name']} runs", as_json)
 
 
@@ -117,10 +120,10 @@ def launch(name: str, as_json: bool) -> None:
 @json_option
 def end(name: str, conclusion: str | None, comment: str | None, as_json: bool) -> None:
     """End an experiment: exposures after now no longer count. Its flag stays as it is."""
-    client = _client()
+    _, experiments = _experiments()
     said = {"conclusion": conclusion, "conclusion_comment": comment}
     body = {key: value for key, value in said.items() if value is not None}
-    done = _act(client, _find(client, name), "end", body)
+    done = experiments.act(_find(experiments, name)["id"], "end", body)
     _say(done, f"{done['name']} has ended", as_json)
 
 
@@ -135,8 +138,8 @@ def results(name: str, metric: str | None, lower_is_better: bool, as_json: bool)
     A variant is called better or worse only when that holds however often it is looked at; until
     then the answer is how much is still missing.
     """
-    client = _client()
-    found = _find(client, name)
+    client, experiments = _experiments()
+    found = _find(experiments, name)
     asked = [preset(metric, lower_is_better=lower_is_better)] if metric else _metrics(found)
     answers = [_answer(client, found, one) for one in asked]
     shown = [{**one, "in_words": in_words(one)} for one in answers]
@@ -168,8 +171,8 @@ def _body(
     *,
     key: str,
     metrics: tuple[str, ...],
-    variants: tuple[str, ...],
-    per: str | None,
+    variants: str | None,
+    by: str | None,
     lower_is_better: bool,
     minimum_effect: float,
     method: str,
@@ -178,59 +181,29 @@ def _body(
     criteria = {"multiple_variant_handling": "exclude"}
     parameters: dict[str, Any] = {"minimum_detectable_effect": minimum_effect}
     if variants:
-        parameters["feature_flag_variants"] = [_variant(one) for one in variants]
+        parameters["feature_flag_variants"] = shares(variants)
     return {
         "name": name,
         "description": description,
         "feature_flag_key": key,
-        "feature_flag": {"bucketing_identifier": None if per == "agent" else "device_id"},
+        "feature_flag": {"bucketing_identifier": None if by == "agent" else "device_id"},
         "metrics": [
             preset(one, lower_is_better=lower_is_better) for one in metrics or ("best_score",)
         ],
-        "exposure_criteria": criteria if per is None else {**criteria, "assignment_unit": per},
+        "exposure_criteria": criteria if by is None else {**criteria, "assignment_unit": by},
         "stats_config": {"method": method},
         "parameters": parameters,
     }
 
 
-def _variant(text: str) -> dict[str, Any]:
-    key, equals, share = text.partition("=")
-    try:
-        percent = float(share)
-    except ValueError:
-        equals = ""
-    if not key or not equals:
-        raise ConfigError(f"--variant {text!r} is not a variant: write it as test=50")
-    return {"key": key, "name": key, "rollout_percentage": percent}
+def _experiments() -> tuple[QueryClient, Resource]:
+    client = QueryClient.from_settings(load())
+    return client, Resource(client, "experiments")
 
 
-def _client() -> QueryClient:
-    return QueryClient.from_settings(load())
-
-
-def _path(client: QueryClient, rest: str = "") -> str:
-    return f"/api/projects/{client.project_id}/experiments/{rest}"
-
-
-def _act(
-    client: QueryClient, found: Experiment, action: str, body: Mapping[str, Any] | None = None
-) -> Experiment:
-    return client.request("POST", _path(client, f"{found['id']}/{action}/"), dict(body or {}))
-
-
-def _all(client: QueryClient) -> list[Experiment]:
-    found: list[Experiment] = []
-    while True:
-        page = urlencode({"limit": 100, "offset": len(found)})
-        answer = client.request("GET", _path(client, f"?{page}"))
-        found += answer.get("results") or []
-        if not answer.get("next") or not answer.get("results"):
-            return found
-
-
-def _find(client: QueryClient, name: str) -> Experiment:
+def _find(experiments: Resource, name: str) -> Experiment:
     """Return the experiment of that name, id or flag. Raises ConfigError unless it is one."""
-    known = _all(client)
+    known = experiments.list()
     for match in (
         lambda one: one["name"] == name,
         lambda one: str(one["id"]) == name,

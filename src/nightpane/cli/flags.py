@@ -16,7 +16,7 @@ from nightpane.errors import ConfigError
 from nightpane.management import Resource
 from nightpane.query import QueryClient
 
-__all__ = ["command"]
+__all__ = ["command", "shares"]
 
 _KEY = click.argument("key")
 
@@ -166,7 +166,7 @@ def _changes(
     filters = dict(flag["filters"] or {"groups": [{"properties": [], "rollout_percentage": 100}]})
     changes: dict[str, Any] = {}
     if variants is not None:
-        filters["multivariate"] = {"variants": _variants(variants)}
+        filters["multivariate"] = {"variants": shares(variants)}
     if value is not None:
         if variants is not None or payloads:
             raise ConfigError("--value sets what the whole flag carries: not with other payloads")
@@ -190,7 +190,8 @@ def _changes(
     return changes
 
 
-def _variants(text: str) -> list[dict[str, Any]]:
+def shares(text: str) -> list[dict[str, Any]]:
+    """Return the variants that a text such as ``control=50,test=50`` names. Raises ConfigError."""
     found: list[dict[str, Any]] = []
     for item in text.split(","):
         name, equals, share = item.strip().partition("=")
