@@ -23,9 +23,9 @@ from nightpane.optimizer.model import (
 from nightpane.optimizer.source import PAGE, Row, Source
 from nightpane.stats import wilson
 
-__all__ = ["run"]
+__all__ = ["FLAGS", "PATTERNS", "run"]
 
-_VALUES = {
+PATTERNS = {
     "limited": r"(?i)rate.?limit|too many requests|quota|\b429\b",
     "timeout": r"(?i)time[d]?.?out|deadline",
 }
@@ -33,13 +33,13 @@ _COLUMNS = (
     *("operation", "model", "trace", "minute", "status", "failed", "latency", "stop", "prompt"),
     *("output", "cost", "error"),
 )
-_CALLS = """SELECT operation, model, trace, minute, cost, output, failed,
-  status = 429 OR (failed AND match(error, {limited})) AS refused,
+FLAGS = """status = 429 OR (failed AND match(error, {limited})) AS refused,
   failed AND NOT refused AND (status IN (408, 504, 524) OR match(error, {timeout})
     OR (status IN (0, 499, 500) AND ifNull(latency, 0) >= 60)) AS late,
   NOT failed AND stop IN ('length', 'max_tokens', 'max_output_tokens') AS cut,
-  NOT failed AND prompt > 0 AND output = 0 AS empty, failed AND NOT refused AND cost > 0 AS paid
-FROM %s"""
+  NOT failed AND prompt > 0 AND output = 0 AS empty, failed AND NOT refused AND cost > 0 AS paid"""
+"""HogQL of what a call may be, with ``PATTERNS`` as values."""
+_CALLS = f"SELECT operation, model, trace, minute, cost, output, failed, {FLAGS} FROM %s"  # noqa: S608 (constants of this package; values go in placeholders)
 _KINDS = {
     "errors": "failed",
     "timeouts": "late",
@@ -96,11 +96,11 @@ _LEAST_PAID_SHARE = 0.01
 def run(source: Source, folder: Folder, scope: Scope, metrics: Metrics, causes: Causes) -> Failures:
     """Return the failure modes, and write ``data/failures.json``."""
     calls = scope.calls(*_COLUMNS)
-    rows = source.ask(_COUNTS % calls, scope.values(_VALUES))
+    rows = source.ask(_COUNTS % calls, scope.values(PATTERNS))
     named = [row["operation"] for row in rows if _is_suspect(row)][:1000]
     ids: dict[tuple[str, str], list[str]] = {}
     if named:
-        values = scope.values({**_VALUES, "operations": named})
+        values = scope.values({**PATTERNS, "operations": named})
         for row in source.ask(_EXAMPLES % calls, values):
             ids.setdefault((row["operation"], row["kind"]), []).append(row["trace"])
     found = Failures(
@@ -213,7 +213,7 @@ def _bursts(
     named = [row["operation"] for row in rows if int(row["n_rate_limits"]) >= _LEAST_LIMITED]
     if not named:
         return ()
-    values = scope.values({**_VALUES, "operations": named})
+    values = scope.values({**PATTERNS, "operations": named})
     return tuple(
         _burst(row, tuple(ids.get((row["operation"], "rate_limits"), ())))
         for row in source.ask(_MINUTES % scope.calls(*_COLUMNS), values)

@@ -14,7 +14,7 @@ from nightpane.optimizer.fields import Scope
 from nightpane.optimizer.model import Metrics, Patterns, Tails
 from nightpane.optimizer.source import PAGE, Row, Source
 
-__all__ = ["patterns", "tails"]
+__all__ = ["TRACES", "patterns", "tails"]
 
 LEAST_CALLS = 4
 LEAST_REPEATS = 3
@@ -36,7 +36,7 @@ _SIZES = """SELECT operation, {trace} AS trace_, count() AS calls, sum(cost) AS 
   arrayMap(x -> x.2, arraySort(groupArray((at, prompt)))) AS sizes,
   sum(cache_read) AS from_cache, sum(prompt) AS sent_
 FROM %s WHERE trace != ''{some} GROUP BY operation, trace_"""
-_TRACES = f"""SELECT operation, trace_, calls, usd, from_cache, sent_, sizes[1] AS first,
+TRACES = f"""SELECT operation, trace_, calls, usd, from_cache, sent_, sizes[1] AS first,
   sizes[-1] AS last, arrayDifference(sizes) AS steps,
   arrayCount((step, size) -> abs(step) <= {SAME_SIZE} * size, steps, sizes) - 1 AS repeats,
   arrayCount(step -> step > 0, steps) AS grown,
@@ -52,13 +52,13 @@ _PATTERNS = f"""SELECT operation, count() AS traces, sum(calls) AS all_calls, su
   countIf(growing) AS growing_traces, sumIf(usd, growing) AS growing_usd,
   sumIf(sent_, growing) AS growing_prompt, sumIf(sent_ - last, growing) AS growing_resent,
   sumIf(from_cache, growing) AS growing_cached
-FROM ({_TRACES}) GROUP BY operation ORDER BY all_usd DESC, operation LIMIT {PAGE}"""  # noqa: S608 (as above)
+FROM ({TRACES}) GROUP BY operation ORDER BY all_usd DESC, operation LIMIT {PAGE}"""  # noqa: S608 (as above)
 _EXAMPLES = f"""SELECT operation, kind, trace_, weight FROM (
   SELECT operation, trace_, arrayJoin(arrayFilter(k -> k != '', [if(repeating, 'repeating', ''),
       if(growing, 'growing', ''), if(calls > {LEAST_CALLS}, 'long', '')])) AS kind,
     multiIf(kind = 'repeating', toFloat(repeats), kind = 'growing', toFloat(usd), toFloat(calls))
       AS weight
-  FROM ({_TRACES}))
+  FROM ({TRACES}))
 ORDER BY operation, kind, weight DESC, trace_ LIMIT {_READ_OF_EACH} BY operation, kind
 LIMIT {PAGE}"""  # noqa: S608 (as above)
 
