@@ -23,7 +23,7 @@ def remote_config(token: str) -> dict[str, Any]:
     return {
         "token": token,
         "supportedCompression": ["gzip", "gzip-js"],
-        "hasFeatureFlags": True,  # asks, and is answered that there are none
+        "hasFeatureFlags": True,
         "sessionRecording": False,
         # "surveys" is left out: given false, posthog-js 1.449 still asks for its surveys script.
         "heatmaps": False,
