@@ -51,7 +51,7 @@ def test_commands_exist_and_take_their_options(page: Path) -> None:
             found = found.get_command(context, name)
             assert found is not None, words
         known = {one for param in found.params for one in (*param.opts, *param.secondary_opts)}
-                known.add("--help")
+        known.add("--help")
         for word in rest:
             if word.startswith("--"):
                 assert word.split("=")[0] in known, words
