@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import time
 from typing import Any
 
 from nightpane.testing import LocalServer
 
-__all__ = ["arrived", "wait_for"]
+__all__ = ["arrived", "by_client", "wait_for"]
 
 _DEADLINE_S = 20.0
 
@@ -29,3 +30,21 @@ def wait_for(server: LocalServer, distinct_id: str, count: int) -> list[list[Any
             raise AssertionError(f"{len(rows)} of {count} events arrived: {rows}\n{server.log}")
         time.sleep(0.02)
     return rows
+
+
+def by_client(
+    server: LocalServer, client: str, count: int
+) -> list[tuple[str, str, dict[str, Any]]]:
+    """Return event, distinct_id and properties of a client's events, once so many are there."""
+    query = (
+        "select event, distinct_id, properties from events where properties.client = {client} "
+        "order by timestamp, toFloat(properties.ts) limit 1000"
+    )
+    deadline = time.monotonic() + _DEADLINE_S
+    while len(rows := server.query().hogql(query, {"client": client}).rows) < count:
+        if time.monotonic() > deadline:
+            raise AssertionError(f"{len(rows)} of {count} events: {rows}\n{server.log}")
+        time.sleep(0.02)
+    if len(rows) != count:
+        raise AssertionError(f"{len(rows)} events, more than {count}: {rows}")
+    return [(event, who, json.loads(properties)) for event, who, properties in rows]

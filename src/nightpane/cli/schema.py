@@ -11,24 +11,33 @@ from rich.table import Table
 
 from nightpane.catalog import ENVELOPE, EVENTS, EventSpec, PropertySpec, json_schema
 from nightpane.catalog.reference import GROUPS, markdown, notes
+from nightpane.catalog.typescript import typescript
 from nightpane.cli._output import emit, json_option
 
 
 @click.command()
 @click.argument("event", required=False)
 @click.option("--markdown", "as_markdown", is_flag=True, help="Print the reference page.")
+@click.option("--typescript", "as_typescript", is_flag=True, help="Print a typed module.")
 @json_option
-def command(event: str | None, as_markdown: bool, as_json: bool) -> None:
+def command(event: str | None, as_markdown: bool, as_typescript: bool, as_json: bool) -> None:
     """Print every event and property of the catalogue, or those of one EVENT.
 
-    --json prints JSON Schema (draft 2020-12), --markdown the reference page.
+    --json prints JSON Schema (draft 2020-12), --markdown the reference page, --typescript a module
+    for posthog-node and posthog-js with all events.
     """
     if event is not None and event not in EVENTS:
         near = difflib.get_close_matches(event, EVENTS, n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(EVENTS)}"
         raise click.UsageError(f"no event {event!r} in the catalogue; {hint}")
-    if as_markdown and as_json:
-        raise click.UsageError("--json and --markdown exclude each other")
+    chosen = [("--json", as_json), ("--markdown", as_markdown), ("--typescript", as_typescript)]
+    if len(names := [name for name, is_set in chosen if is_set]) > 1:
+        raise click.UsageError(f"{' and '.join(names)} exclude each other")
+    if as_typescript:
+        if event is not None:
+            raise click.UsageError("--typescript takes no event: the module holds all of them")
+        click.echo(typescript(), nl=False)
+        return
     if as_markdown:
         click.echo(markdown(event), nl=False)
         return
