@@ -17,6 +17,8 @@ _STEMS = (
     *("passw", "passphrase", "pwd", "secret", "token", "key", "authorization", "cookie", "sig"),
     *("credential", "--"),
 )
+_FEW = 8
+_NAME_CHARS = 64
 _NAME = re.compile(
     r"(?i:(?:passw(?:or)?d|passwd|passphrase|pwd|secret|credentials?|(?<=\?)sig|(?<=&)sig"
     r"|signature|(?<=[?&])key|(?:(?<=api)|(?<=api[_-])|(?<=access)|(?<=access[_-])|(?<=account)"
@@ -41,10 +43,31 @@ _WORDS = frozenset({"string", "none", "null", "true", "false", "required", "opti
 
 def names_a_secret(text: str) -> bool:
     """Tell quickly whether a text may name a secret (often enough a false alarm)."""
-    if "=" not in text and ":" not in text and "--" not in text:
+    before = _before_separators(text)
+    # One hyphen is looked for faster than two.
+    if before is not None and not _has_stem(before) and ("-" not in text or "--" not in text):
         return False
-    lower = text.lower()
-    return any(stem in lower for stem in _STEMS[:-1]) and next(named_spans(text), None) is not None
+    return next(named_spans(text), None) is not None
+
+
+def _has_stem(text: str) -> bool:
+    for stem in _STEMS:  # noqa: SIM110 (any() takes four times as long)
+        if stem in text:
+            return True
+    return False
+
+
+def _before_separators(text: str) -> str | None:
+    """Return, in lower case, what stands before each ``=`` and ``:``; None when they are many."""
+    pieces: list[str] = []
+    for separator in "=:":
+        at = text.find(separator)
+        while at >= 0:
+            if len(pieces) == _FEW:
+                return None
+            pieces.append(text[max(0, at - _NAME_CHARS) : at])
+            at = text.find(separator, at + 1)
+    return "\n".join(pieces).lower()
 
 
 def named_spans(text: str) -> Iterator[tuple[int, int]]:
