@@ -180,15 +180,32 @@ def _needed(pilot: Sample, plan: Plan) -> int | None:
         return max(plan.units, LEAST_UNITS)
     if pilot.n < LEAST_UNITS:
         return None
-    figure, variance = pilot.figure, pilot.unit_variance
-    difference = plan.minimum_effect * (abs(figure) if plan.relative else 1.0)
-    if not (variance > 0 and difference > 0):
+    difference = plan.minimum_effect * (abs(pilot.figure) if plan.relative else 1.0)
+    if not (pilot.unit_variance > 0 and difference > 0):
         return None
-    if pilot.kind is Kind.PROPORTION:
-        n = units_for_proportion(figure, difference, alpha=PLANNED_ALPHA, power=plan.power)
+    if pilot.kind is Kind.PROPORTION and not plan.relative:
+        n = units_for_proportion(pilot.figure, difference, alpha=PLANNED_ALPHA, power=plan.power)
     else:
-        n = units_for_mean(difference, math.sqrt(variance), alpha=PLANNED_ALPHA, power=plan.power)
+        deviation = _deviation(pilot, plan)
+        n = units_for_mean(difference, deviation, alpha=PLANNED_ALPHA, power=plan.power)
     return max(n, pilot.n, PILOT)
+
+
+def _deviation(pilot: Sample, plan: Plan) -> float:
+    """Return the standard deviation of a unit, of both arms' mean variance, at the effect sought.
+
+    A relative effect's variance weighs the baseline's with the square of how many times its figure
+    the variant's is (``effect``).
+    """
+    if not plan.relative:
+        return math.sqrt(pilot.unit_variance)
+    effect_sought = -plan.minimum_effect if plan.lower_is_better else plan.minimum_effect
+    times = max(0.0, 1 + effect_sought)
+    of_variant = pilot.unit_variance
+    if pilot.kind is Kind.PROPORTION:
+        rate = min(1.0, pilot.figure * times)
+        of_variant = rate * (1 - rate)
+    return math.sqrt((of_variant + times**2 * pilot.unit_variance) / 2)
 
 
 def _warnings(c: Sample, t: Sample, plan: Plan) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from statistics import NormalDist
 
@@ -11,6 +12,8 @@ _EXACT_BELOW = 5_000
 _MISMATCH_FROM = 100
 
 
+# Asked anew at each look, with what the pilot said.
+@functools.lru_cache(maxsize=256)
 def units_for_mean(
     difference: float, deviation: float, *, alpha: float = 0.05, power: float = 0.8
 ) -> int:
