@@ -141,6 +141,16 @@ def test_a_newer_format_is_refused(tmp_path: Path) -> None:
         Definitions.open(tmp_path)
 
 
+def test_a_full_disk_is_said_and_costs_nothing_else(tmp_path: Path) -> None:
+    with Definitions.open(tmp_path) as definitions:
+        kept = definitions.create("flag", {"key": "a"})
+        definitions._connection.execute("PRAGMA max_page_count = 4")
+        with pytest.raises(StoreError, match=r"cannot be written .*free space"):
+            for _ in range(100):
+                definitions.create("flag", {"key": "b", "name": "x" * 1_000})
+        assert definitions.get("flag", kept["id"]) == kept
+
+
 def test_only_its_owner_may_read_it(tmp_path: Path) -> None:
     with Definitions.open(tmp_path / "data") as definitions:
         definitions.create("flag", {"key": "a"})

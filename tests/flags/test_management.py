@@ -185,6 +185,21 @@ def test_two_who_change_the_same_version(api: Api) -> None:
     assert api.call("GET", f"feature_flags/{made['id']}/").json()["name"] == "first"
 
 
+def test_a_flag_of_a_running_experiment_is_kept(api: Api) -> None:
+    made = api.call("POST", "experiments/", {"name": "e", "feature_flag_key": "tried"})
+    assert made.status_code == 201, made.text
+    experiment = made.json()
+    (flag,) = api.call("GET", "feature_flags/?search=tried").json()["results"]
+    assert flag["experiment_set"] == [experiment["id"]]
+    assert api.flags("x")["flags"]["tried"]["metadata"]["has_experiment"] is True
+    for changes in ({"deleted": True}, {"key": "other"}):
+        refused = api.change(flag, **changes)
+        assert refused.status_code == 400
+        assert f"ID(s) {experiment['id']}" in refused.json()["detail"]
+    path = f"experiments/{experiment['id']}/"
+    assert api.call("PATCH", path, {"deleted": True}).status_code == 200
+
+
 def test_actions(api: Api) -> None:
     made = api.make("a", filters=half())
     path = f"feature_flags/{made['id']}/"

@@ -105,6 +105,31 @@ def test_node_client(server: LocalServer, api: Api) -> None:
     assert {one["$feature_flag_response"] for one in events} == {"a", "b"}
 
 
+def test_browser_client(server: LocalServer, api: Api, tmp_path: Path) -> None:
+    node = shutil.which("node")
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    require(node, "node (Debian's package nodejs)")
+    require(chromium, "chromium (Debian's package chromium)")
+    require((NODE / "node_modules" / "posthog-js").is_dir(), "npm ci --prefix tests/contract/node")
+    assert node is not None
+    assert chromium is not None
+    who = "browser:internal:reader"
+    api.make("scorer_v2", filters={**variants(a=0, b=100), "payloads": {"b": '{"depth": 2}'}})
+    api.make("loop_only", filters={"groups": ALL}, evaluation_runtime="server")
+    script = Path(__file__).with_name("browser_flags.mjs")
+    arguments = (server.host, server.api_key, chromium, str(tmp_path / "profile"), who)
+    done = subprocess.run(
+        [node, str(script), str(NODE), *arguments], capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    saw = json.loads(done.stdout.splitlines()[-1])
+    assert saw == {"names": ["scorer_v2"], "variant": "b", "payload": {"depth": 2}}
+    events = called(server, **{"$feature_flag": "scorer_v2", "$lib": "web"})
+    assert events[0]["$feature_flag_response"] == "b"
+    query = "select properties.`$feature/scorer_v2` from events where event = 'with_flags'"
+    assert server.query().hogql(query).rows == [["b"]]
+
+
 def test_definitions_are_sent_once(server: LocalServer, api: Api) -> None:
     made = api.make("a", filters=half())
     api.make("b", filters=half())

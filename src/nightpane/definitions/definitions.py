@@ -158,22 +158,19 @@ class Definitions:
 
         One thread is inside at a time; one inside another is part of the outer one.
         """
-        with self._lock:
+        with self._lock, self._failures():
             outermost = self._depth == 0
-            with self._failures():
-                if outermost:
-                    self._connection.execute("BEGIN IMMEDIATE")
+            if outermost:
+                self._connection.execute("BEGIN IMMEDIATE")
             self._depth += 1
             try:
                 yield
+                if outermost:
+                    self._connection.commit()
             except BaseException:
                 if outermost:
                     self._connection.rollback()
                 raise
-            else:
-                if outermost:
-                    with self._failures():
-                        self._connection.commit()
             finally:
                 self._depth -= 1
                 # Also when nothing came of it: it may have been read from inside.
@@ -226,7 +223,13 @@ class Definitions:
             raise
 
     def _refusal(self, error: sqlite3.Error) -> StoreError:
-        if getattr(error, "sqlite_errorname", "").startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+        name = getattr(error, "sqlite_errorname", "")
+        if name.startswith(("SQLITE_FULL", "SQLITE_IOERR", "SQLITE_READONLY", "SQLITE_CANTOPEN")):
+            return StoreError(
+                f"the definitions in {self._name} cannot be written ({error}): look at the disk's "
+                "free space and the folder's permissions"
+            )
+        if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
             return StoreLockedError(
                 f"the definitions in {self._name} are in use by another process: stop it, or give "
                 "another --data-dir"

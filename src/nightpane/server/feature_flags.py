@@ -132,6 +132,7 @@ def _change(request: Request, body: dict[str, Any]) -> Any:
                 f"{body['version']}: read it again and change that.",
             )
         if key != flag["key"]:
+            _check_no_experiment(request, flag, "rename this feature flag")
             _check_free(request, key, flag["id"])
         if "filters" in changes:
             flag_rules.check_filters(changes["filters"], _ready(request).flags, flag["key"])
@@ -223,6 +224,7 @@ def _check_free(request: Request, key: str, own_id: int | None) -> None:
 
 
 def _check_unneeded(request: Request, flag: Document) -> None:
+    _check_no_experiment(request, flag, "delete this feature flag")
     needing = [one["key"] for one in _dependent(_ready(request).flags, flag)]
     if needing:
         raise invalid(
@@ -230,6 +232,21 @@ def _check_unneeded(request: Request, flag: Document) -> None:
             "Cannot delete this feature flag because other flags depend on it: "
             f"{', '.join(needing)}.",
         )
+
+
+def _check_no_experiment(request: Request, flag: Document, what: str) -> None:
+    ids = [str(one["id"]) for one in _experiments(request, flag) if not one.get("end_date")]
+    if ids:
+        raise invalid(
+            None,
+            f"Cannot {what}: it is linked to experiments that have not ended, with ID(s) "
+            f"{', '.join(ids)}.",
+        )
+
+
+def _experiments(request: Request, flag: Document) -> list[Document]:
+    experiments = definitions_of(request).list("experiment")
+    return [one for one in experiments if one.get("feature_flag_key") == flag["key"]]
 
 
 def _dependent(flags: FlagSet, flag: Document) -> list[Mapping[str, Any]]:
@@ -250,11 +267,7 @@ def _shown(request: Request, flag: Document) -> dict[str, Any]:
     simple = len(groups) == 1 and not groups[0].get("properties")
     return {
         **flag,
-        "experiment_set": [
-            one["id"]
-            for one in definitions_of(request).list("experiment")
-            if one.get("feature_flag_key") == flag["key"]
-        ],
+        "experiment_set": [one["id"] for one in _experiments(request, flag)],
         "surveys": None,
         "features": None,
         "usage_dashboard": None,
