@@ -353,3 +353,42 @@ def test_property_filters_and_odd_names(api: Api) -> None:
     low = counted({"key": "score", "value": 0.5, "operator": "lt"})
     assert low + counted({"key": "score", "value": "0.5", "operator": "gte"}) == 40
     assert counted({"type": "hogql", "key": "toFloat(properties.score) < 0.5 -- low"}) == low
+
+
+def test_three_variants_an_exposure_event_of_ones_own_and_a_named_baseline(api: Api) -> None:
+    keys = ("a", "b", "c")
+    events = simulate("three", 300, play(0.0), seed=13, assign=lambda rng, n: keys[n % 3])
+    for event in events:
+        if event["event"] == "$feature_flag_called":
+            event["event"] = "scorer chosen"
+            event["properties"]["$feature/three"] = event["properties"]["$feature_flag_response"]
+    api.send(events)
+    split = [
+        {"key": key, "rollout_percentage": share}
+        for key, share in zip(keys, (34, 33, 33), strict=True)
+    ]
+    chosen = {"kind": "ExperimentEventExposureConfig", "event": "scorer chosen", "properties": []}
+    experiment = api.launch(
+        "three",
+        metrics=[preset("kept_rate")],
+        parameters={"feature_flag_variants": split},
+        stats_config={"baseline_variant_key": "b"},
+        exposure_criteria={"exposure_config": chosen},
+    )
+    answer = api.result(experiment)
+    assert answer["baseline"]["key"] == "b"
+    assert [one["key"] for one in answer["variant_results"]] == ["a", "c"]
+    assert answer["exposures"]["total_exposures"] == {"a": 100, "b": 100, "c": 100, "$multiple": 0}
+    assert any("2 variants are each compared with b" in one for one in answer["warnings"])
+
+
+def test_the_query_in_the_answer_can_be_asked_again(api: Api) -> None:
+    api.send(simulate("again", 60, play(0.0), seed=14))
+    answer = api.result(api.launch("again", metrics=[preset("best_score")]))
+    node = {"kind": "HogQLQuery", "query": answer["hogql"], "values": answer["hogql_values"]}
+    body = api.call("POST", "query/", {"query": node})
+    rows = [dict(zip(body["columns"], row, strict=True)) for row in body["results"]]
+    assert sum(row["units"] for row in rows) == 60
+    assert sum(row["sum_0"] for row in rows if row["arm"] == "test") == pytest.approx(
+        by_key(answer)["test"]["sum"]
+    )
