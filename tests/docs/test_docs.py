@@ -80,6 +80,8 @@ def test_the_readmes_loop_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     """The README's Python is run as it stands, with a stand-in for the loop around it."""
     from types import SimpleNamespace
 
+    from openai import OpenAI
+
     monkeypatch.setenv("NIGHTPANE_STATE_DIR", str(tmp_path))
     monkeypatch.setenv("NIGHTPANE_STRICT", "1")
     monkeypatch.chdir(tmp_path)
@@ -92,10 +94,12 @@ def test_the_readmes_loop_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         "train": lambda: next(scores),
         "best": 0.92,
         "round_id": new_ulid(),
+        "OpenAI": lambda: OpenAI(api_key="none", base_url="http://127.0.0.1:9/v1"),
     }
     exec("\n".join(python), namespace)
     pane = namespace["pane"]
     health = pane.health()
     pane.close()
-    # Three rounds of five events, the run's end, and the call written by hand.
-    assert health.written == 17
+    # Three rounds of five events, the run's end, and the call written by hand; a run of one round:
+    # begun, a suite and its case, scored, kept, the end.
+    assert health.written == 23
