@@ -15,7 +15,11 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-__all__ = ["Planted", "plant"]
+import requests
+
+from nightpane.testing import LocalServer
+
+__all__ = ["Planted", "plant", "send"]
 
 # USD per million tokens, by model: input, output, cache read. Written down here on purpose: the
 # totals are computed without the code under test.
@@ -159,6 +163,13 @@ def plant(seed: int, now: datetime, project: str = "planted") -> Planted:
     for event in maker.made.events:
         event["properties"]["project"] = project
     return maker.made
+
+
+def send(server: LocalServer, events: list[dict[str, Any]]) -> None:
+    """Deliver events to a server, a hundred at a time."""
+    for start in range(0, len(events), 100):
+        body = {"api_key": server.api_key, "batch": events[start : start + 100]}
+        requests.post(f"{server.host}/batch/", json=body, timeout=60).raise_for_status()
 
 
 def _retry_storm(m: _Maker) -> None:

@@ -9,20 +9,13 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-import requests
-from tests.optimizer.planted import Planted, plant
+from tests.optimizer.planted import Planted, plant, send
 
 from nightpane.optimizer import Options, Result, Target, optimize
 from nightpane.testing import LocalServer
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 FAILURES = {"errors", "timeouts", "rate_limits", "truncated", "empty", "malformed", "paid_errors"}
-
-
-def send(server: LocalServer, planted: Planted) -> None:
-    for start in range(0, len(planted.events), 100):
-        body = {"api_key": server.api_key, "batch": planted.events[start : start + 100]}
-        requests.post(f"{server.host}/batch/", json=body, timeout=60).raise_for_status()
 
 
 def report(server: LocalServer, folder: Path, **options: object) -> Result:
@@ -37,7 +30,7 @@ def planted(
 ) -> tuple[Planted, Result]:
     project = f"project-{request.param}"
     made = plant(request.param, NOW - timedelta(minutes=1), project)
-    send(server, made)
+    send(server, made.events)
     folder = tmp_path_factory.mktemp("results")
     return made, report(server, folder, top_n=25, project=project)
 

@@ -14,7 +14,7 @@ from nightpane.optimizer.fields import Scope
 from nightpane.optimizer.model import Contents, Metrics
 from nightpane.optimizer.source import PAGE, Row, Source
 
-__all__ = ["contents"]
+__all__ = ["LADDER", "LOOP", "PATTERNS", "contents"]
 
 _MOST_BYTES = 500_000_000
 """Read in a few seconds by two cores."""
@@ -22,19 +22,21 @@ _BYTES_OF_TOKEN, _BYTES_OF_EVENT = 5.0, 1000.0
 _QUIET_OPERATIONS = 10
 _CACHE_S = 300
 """For how long Anthropic's default cache, and at least as long OpenAI's, keeps a prefix."""
-LADDER = (250, 500, 1000, 2000, 4000, 8000, 16_000, 32_000, 64_000)
+LADDER = (
+    *(250, 500, 1000, 2000, 3000, 4000, 6000, 8000, 11_000, 16_000, 23_000, 32_000, 45_000),
+    *(64_000, 90_000, 128_000),
+)
 _SHARED_BY = 5
 _LEAST_SHARING = 10
 LOOP = 4
 _FEW = 5
 
 # The answer's first text, in the shapes the wrappers write.
-_TEXT = (
-    "trim(coalesce(nullIf(JSONExtractString(answer, 1, 'content'), ''), "
-    "nullIf(JSONExtractString(answer, 1, 'content', 1, 'text'), ''), "
-    "nullIf(JSONExtractString(answer, 1, 'message', 'content'), ''), ''))"
-)
-_PATTERNS = {
+_TEXT = """JSONExtractString(answer, 1, 'content') AS plain,
+  JSONExtractString(answer, 1, 'content', 1, 'text') AS block,
+  JSONExtractString(answer, 1, 'message', 'content') AS choice,
+  multiIf(block > '', block, choice > '', choice, plain) AS first, trim(first) AS text"""
+PATTERNS = {
     "tool": r'"(tool_calls|tool_use|function_call|functionCall|function)"',
     # Nothing at all, or one message whose text is nothing.
     "empty": r'^\s*(\[\s*\]|\{\s*\}|""|\[\s*\{[^{]*"content"\s*:\s*'
@@ -46,47 +48,43 @@ _PATTERNS = {
 }
 _COLUMNS = ("operation", "trace", "model", "cost", "failed", "at", "question", "answer", "prompt")
 _CALLS = f"""SELECT operation, trace, prompt, length(question) AS chars, NOT failed AS good,
-  cityHash64(question, model) AS hash, answer, match(answer, {{tool}}) AS tools, {_TEXT} AS text,
-  intDiv(toUnixTimestamp(at), {_CACHE_S}) AS slot,
-  good AND NOT tools AND match(answer, {{empty}}) AS is_empty,
-  good AND match(text, {{json}}) AS is_json,
-  {", ".join(f"cityHash64(substring(question, 1, {step})) AS p_{step}" for step in LADDER)}
+  cityHash64(question, model) AS hash, answer, cityHash64(answer) AS answer_hash,
+  match(answer, {{tool}}) AS tools, match(answer, {{empty}}) AS nothing, {_TEXT},
+  match(text, {{json}}) AS braced, isValidJSON(text) AS valid, chars > 2 AS asked,
+  good AND asked AS counted, good AND answer > '' AS answered,
+  good AND nothing AND NOT tools AS is_empty, good AND braced AS is_json,
+  is_json AND NOT valid AS is_broken
 FROM %s"""  # noqa: S608 (constants of this package; values go in placeholders)
 
 
-def _counted(step: int) -> str:
-    """HogQL that tells, of the prompts so long, how many there are and how many beginnings."""
-    long = f"good AND chars >= {step}"
-    return (
-        f"countIf({long}) AS n_{step}, uniqExactIf(hash, {long}) AS keys_{step}, "
-        f"uniqExactIf(p_{step}, {long}) AS starts_{step}, "
-        f"uniqExactIf((p_{step}, slot), {long}) AS slots_{step}"
-    )
-
-
-_COUNTS = f"""SELECT operation, count() AS calls, countIf(chars > 2) AS read,
-  avgIf(chars, chars > 2) AS mean_chars, avgIf(prompt, chars > 2) AS mean_prompt,
-  uniqExactIf(hash, chars > 2 AND good) AS hashes,
-  uniqExactIf((hash, trace), chars > 2 AND good) AS asked,
-  countIf(answer != '' AND good) AS outputs,
-  uniqExactIf(cityHash64(answer), answer != '' AND good) AS distinct_outputs,
+_COUNTS = f"""SELECT operation, count() AS calls, countIf(asked) AS read,
+  avgIf(chars, asked) AS mean_chars, avgIf(prompt, asked) AS mean_prompt,
+  uniqExactIf(hash, counted) AS hashes, uniqExactIf((hash, trace), counted) AS askers,
+  countIf(answered) AS outputs, uniqExactIf(answer_hash, answered) AS distinct_outputs,
   countIf(tools) AS tool_calls, countIf(is_empty) AS empty_outputs,
-  countIf(is_json) AS json_outputs, countIf(is_json AND NOT isValidJSON(text)) AS malformed,
-  {", ".join(_counted(step) for step in LADDER)}
+  countIf(is_json) AS json_outputs, countIf(is_broken) AS malformed
 FROM ({_CALLS}) GROUP BY operation ORDER BY calls DESC, operation LIMIT {PAGE}"""  # noqa: S608 (as above)
+_BEGINNINGS = f"""SELECT operation, step, count() AS calls, uniqExact(hash) AS prompts,
+  uniqExact(start) AS starts, uniqExact((start, slot)) AS slots
+FROM (SELECT operation, cityHash64(question) AS hash, length(question) AS chars,
+    arrayFilter(n -> n <= chars, {{ladder}}) AS steps, arrayJoin(steps) AS step,
+    substring(question, 1, step) AS beginning, cityHash64(beginning) AS start,
+    toUnixTimestamp(at) AS second, intDiv(second, {_CACHE_S}) AS slot
+  FROM %s WHERE NOT failed)
+GROUP BY operation, step ORDER BY operation, step LIMIT {PAGE}"""  # noqa: S608 (as above)
 _DUPLICATES = f"""SELECT operation, count() AS prompts, sum(traces - 1) AS again,
   sum(spared) AS usd, argMax(ids, (spared, hash)) AS most
 FROM (SELECT operation, cityHash64(question, model) AS hash, uniqExact(trace) AS traces,
-    sum(cost) * (traces - 1) / count() AS spared,
-    arraySlice(arraySort(groupUniqArray(trace)), 1, 10) AS ids
+    sum(cost) * (traces - 1) / count() AS spared, groupUniqArray(trace) AS all_ids,
+    arraySort(all_ids) AS sorted, arraySlice(sorted, 1, 10) AS ids
   FROM %s WHERE operation IN {{operations}} AND trace != '' AND NOT failed AND length(question) > 2
   GROUP BY operation, hash HAVING traces > 1)
 GROUP BY operation ORDER BY operation LIMIT {PAGE}"""  # noqa: S608 (as above)
 _LOOPS = f"""SELECT operation, trace, sum(calls - 1) AS again, sum(spared) AS usd
 FROM (SELECT operation, trace, signature, count() AS calls,
     sum(cost) * (calls - 1) / calls AS spared
-  FROM (SELECT operation, trace, cost,
-      cityHash64(arrayStringConcat(extractAll(answer, {{signature}}))) AS signature
+  FROM (SELECT operation, trace, cost, extractAll(answer, {{signature}}) AS parts,
+      arrayStringConcat(parts) AS whole, cityHash64(whole) AS signature
     FROM %s WHERE operation IN {{operations}} AND trace != '' AND NOT failed
       AND match(answer, {{tool}}))
   GROUP BY operation, trace, signature HAVING calls >= {LOOP})
@@ -98,8 +96,13 @@ def contents(source: Source, scope: Scope, metrics: Metrics) -> tuple[dict[str, 
     """Return what was found by operation, and which part of the window was read, in words."""
     part, words = _part(scope, metrics)
     calls = scope.calls(*_COLUMNS, part=part[0])
-    values = scope.values({**part[1], **_PATTERNS})
+    values = scope.values({**part[1], **PATTERNS})
     found = {row["operation"]: _contents(row) for row in source.ask(_COUNTS % calls, values)}
+    begun: dict[str, list[Row]] = {}
+    for row in source.ask(_BEGINNINGS % calls, {**values, "ladder": list(LADDER)}):
+        begun.setdefault(row["operation"], []).append(row)
+    for name, rows in begun.items():
+        found[name] = _stable(found[name], rows)
     repeated = [name for name, one in found.items() if one.duplicates >= _FEW]
     if repeated:
         rows = source.ask(_DUPLICATES % calls, {**values, "operations": repeated})
@@ -143,19 +146,12 @@ def _part(scope: Scope, metrics: Metrics) -> tuple[tuple[str, dict[str, datetime
 
 
 def _contents(row: Row) -> Contents:
-    stable = _stable(row)
-    long = int(row[f"n_{stable}"]) if stable else 0
-    writes = int(row[f"slots_{stable}"]) if stable else 0
     return Contents(
         calls=int(row["calls"]),
         read=int(row["read"]),
         mean_chars=float(row["mean_chars"] or 0),
         mean_prompt=float(row["mean_prompt"] or 0),
-        duplicates=int(row["asked"]) - int(row["hashes"]),
-        stable_chars=stable,
-        stable_calls=long,
-        cache_hits=long - writes,
-        cache_writes=writes,
+        duplicates=int(row["askers"]) - int(row["hashes"]),
         outputs=int(row["outputs"]),
         distinct_outputs=int(row["distinct_outputs"]),
         tool_calls=int(row["tool_calls"]),
@@ -165,18 +161,24 @@ def _contents(row: Row) -> Contents:
     )
 
 
-def _stable(row: Row) -> int:
-    """Return the longest step at which most prompts are so long and five different ones share each
-    beginning, 0 when there is none."""
-    return max(
-        (
-            step
-            for step in LADDER
-            if 2 * int(row[f"n_{step}"]) >= int(row["read"])
-            and int(row[f"keys_{step}"])
-            >= max(_LEAST_SHARING, _SHARED_BY * int(row[f"starts_{step}"]))
-        ),
-        default=0,
+def _stable(one: Contents, rows: list[Row]) -> Contents:
+    """Add the longest step at which most prompts are so long and five different ones share each
+    beginning."""
+    shared = [
+        row
+        for row in rows
+        if 2 * int(row["calls"]) >= one.read
+        and int(row["prompts"]) >= max(_LEAST_SHARING, _SHARED_BY * int(row["starts"]))
+    ]
+    if not shared:
+        return one
+    longest = max(shared, key=lambda row: int(row["step"]))
+    return replace(
+        one,
+        stable_chars=int(longest["step"]),
+        stable_calls=int(longest["calls"]),
+        cache_hits=int(longest["calls"]) - int(longest["slots"]),
+        cache_writes=int(longest["slots"]),
     )
 
 

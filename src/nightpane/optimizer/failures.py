@@ -33,11 +33,14 @@ _COLUMNS = (
     *("operation", "model", "trace", "minute", "status", "failed", "latency", "stop", "prompt"),
     *("output", "cost", "error"),
 )
-FLAGS = """status = 429 OR (failed AND match(error, {limited})) AS refused,
-  failed AND NOT refused AND (status IN (408, 504, 524) OR match(error, {timeout})
-    OR (status IN (0, 499, 500) AND ifNull(latency, 0) >= 60)) AS late,
-  NOT failed AND stop IN ('length', 'max_tokens', 'max_output_tokens') AS cut,
-  NOT failed AND prompt > 0 AND output = 0 AS empty, failed AND NOT refused AND cost > 0 AS paid"""
+FLAGS = """match(error, {limited}) AS says_limit, failed AND says_limit AS said_limit,
+  status = 429 OR said_limit AS refused, failed AND NOT refused AS broken,
+  match(error, {timeout}) AS says_late, status IN (408, 504, 524) AS is_late,
+  status IN (0, 499, 500) AS is_vague, is_vague AND latency >= 60 AS was_long,
+  is_late OR says_late OR was_long AS was_late, broken AND was_late AS late,
+  stop IN ('length', 'max_tokens', 'max_output_tokens') AS at_limit, NOT failed AS good,
+  good AND at_limit AS cut, good AND prompt > 0 AND output = 0 AS empty,
+  broken AND cost > 0 AS paid"""
 """HogQL of what a call may be, with ``PATTERNS`` as values."""
 _CALLS = f"SELECT operation, model, trace, minute, cost, output, failed, {FLAGS} FROM %s"  # noqa: S608 (constants of this package; values go in placeholders)
 _KINDS = {
@@ -53,7 +56,7 @@ _NUMBERS = ", ".join(
     for kind, flag in _KINDS.items()
 )
 _COUNTS = f"""SELECT operation, count() AS calls, {_NUMBERS}, sum(cost) AS usd,
-  stddevPopIf(output, NOT failed) AS spread, avgIf(output, NOT failed) AS mean
+  stddevPopIf(output, good) AS spread, avgIf(output, good) AS mean
 FROM ({_CALLS}) GROUP BY operation ORDER BY n_errors DESC, operation LIMIT {PAGE}"""  # noqa: S608 (constants of this package; values go in placeholders)
 _GROUPS = """SELECT operation, status, count() AS errors, sum(cost) AS usd,
   argMax(error, at) AS message
@@ -61,14 +64,15 @@ FROM %s WHERE failed GROUP BY operation, status
 ORDER BY errors DESC, operation, status LIMIT 1000"""
 _FLAGGED = ", ".join(f"if({flag}, '{kind}', '')" for kind, flag in _KINDS.items())
 _EXAMPLES = f"""SELECT operation, trace, kind, max(cost) AS most
-FROM (SELECT operation, trace, cost, arrayJoin(arrayFilter(k -> k != '', [{_FLAGGED}])) AS kind
+FROM (SELECT operation, trace, cost, [{_FLAGGED}] AS kinds, arrayJoin(kinds) AS kind
   FROM ({_CALLS}) WHERE operation IN {{operations}} AND trace != '')
-GROUP BY operation, trace, kind ORDER BY operation, kind, most DESC, trace
+WHERE kind != '' GROUP BY operation, trace, kind ORDER BY operation, kind, most DESC, trace
 LIMIT 5 BY operation, kind LIMIT {PAGE}"""  # noqa: S608 (as above)
-_MINUTES = f"""SELECT operation, model, sum(refusals) AS limited, countIf(refusals > 0) AS minutes,
-  avgIf(traces, refusals > 0) AS in_limited, countIf(refusals = 0) AS other,
-  quantileExactIf(0.5)(traces, refusals = 0) AS in_other
-FROM (SELECT operation, model, minute, uniqExact(trace) AS traces, countIf(refused) AS refusals
+_MINUTES = f"""SELECT operation, model, sum(refusals) AS limited, countIf(hit) AS minutes,
+  avgIf(traces, hit) AS in_limited, countIf(NOT hit) AS other,
+  quantileExactIf(0.5)(traces, NOT hit) AS in_other
+FROM (SELECT operation, model, minute, uniqExact(trace) AS traces, countIf(refused) AS refusals,
+    refusals > 0 AS hit
   FROM ({_CALLS}) WHERE operation IN {{operations}} GROUP BY operation, model, minute)
 GROUP BY operation, model HAVING limited > 0
 ORDER BY limited DESC, operation, model LIMIT 1000"""  # noqa: S608 (as above)

@@ -33,16 +33,18 @@ _READ_OPERATIONS = 40
 _MOST_TRACES = 400_000  # their arrays stay within the memory a query may take
 
 _SIZES = """SELECT operation, {trace} AS trace_, count() AS calls, sum(cost) AS usd,
-  arrayMap(x -> x.2, arraySort(groupArray((at, prompt)))) AS sizes,
+  groupArray((at, prompt)) AS pairs, arraySort(pairs) AS sorted,
+  arrayMap(pair -> pair.2, sorted) AS sizes,
   sum(cache_read) AS from_cache, sum(prompt) AS sent_
 FROM %s WHERE trace != ''{some} GROUP BY operation, trace_"""
 TRACES = f"""SELECT operation, trace_, calls, usd, from_cache, sent_, sizes[1] AS first,
-  sizes[-1] AS last, arrayDifference(sizes) AS steps,
-  arrayCount((step, size) -> abs(step) <= {SAME_SIZE} * size, steps, sizes) - 1 AS repeats,
-  arrayCount(step -> step > 0, steps) AS grown,
-  calls >= {LEAST_CALLS} AND repeats >= {LEAST_REPEATS} AS repeating,
-  calls >= {LEAST_CALLS} AND grown >= {GROWING_STEPS} * (calls - 1) AND last >= {GROWN}
-    AND last >= {GROWTH} * first AS growing
+  sizes[-1] AS last, sent_ - last AS resent, arrayDifference(sizes) AS steps,
+  arrayMap(size -> {SAME_SIZE} * size, sizes) AS slack, arrayMap(step -> abs(step), steps) AS moves,
+  arrayCount((move, room) -> move <= room, moves, slack) AS same, same - 1 AS repeats,
+  arrayCount(step -> step > 0, steps) AS grown, calls - 1 AS later, calls >= {LEAST_CALLS} AS many,
+  many AND repeats >= {LEAST_REPEATS} AS repeating, {GROWING_STEPS} * later AS most,
+  {GROWTH} * first AS twice, last >= {GROWN} AND last >= twice AS far,
+  many AND far AND grown >= most AS growing
 FROM ({_SIZES})"""  # noqa: S608 (constants of this package; values go in placeholders)
 _PATTERNS = f"""SELECT operation, count() AS traces, sum(calls) AS all_calls, sum(usd) AS all_usd,
   quantileExactWeighted(0.5)(first, 1) AS first_p50,
@@ -50,17 +52,17 @@ _PATTERNS = f"""SELECT operation, count() AS traces, sum(calls) AS all_calls, su
   countIf(repeating) AS repeating_traces, sumIf(repeats, repeating) AS repeating_calls,
   sumIf(usd * repeats / calls, repeating) AS repeating_usd,
   countIf(growing) AS growing_traces, sumIf(usd, growing) AS growing_usd,
-  sumIf(sent_, growing) AS growing_prompt, sumIf(sent_ - last, growing) AS growing_resent,
+  sumIf(sent_, growing) AS growing_prompt, sumIf(resent, growing) AS growing_resent,
   sumIf(from_cache, growing) AS growing_cached
 FROM ({TRACES}) GROUP BY operation ORDER BY all_usd DESC, operation LIMIT {PAGE}"""  # noqa: S608 (as above)
 _EXAMPLES = f"""SELECT operation, kind, trace_, weight FROM (
-  SELECT operation, trace_, arrayJoin(arrayFilter(k -> k != '', [if(repeating, 'repeating', ''),
-      if(growing, 'growing', ''), if(calls > {LEAST_CALLS}, 'long', '')])) AS kind,
-    multiIf(kind = 'repeating', toFloat(repeats), kind = 'growing', toFloat(usd), toFloat(calls))
-      AS weight
+  SELECT operation, trace_, if(repeating, repeats, 0) AS w1, if(growing, usd, 0.0) AS w2,
+    if(calls > {LEAST_CALLS}, calls, 0) AS w3, ['repeating', 'growing', 'long'] AS kinds,
+    [toFloat(w1), toFloat(w2), toFloat(w3)] AS weights, arrayEnumerate(kinds) AS places,
+    arrayJoin(places) AS place, kinds[place] AS kind, weights[place] AS weight
   FROM ({TRACES}))
-ORDER BY operation, kind, weight DESC, trace_ LIMIT {_READ_OF_EACH} BY operation, kind
-LIMIT {PAGE}"""  # noqa: S608 (as above)
+WHERE weight > 0 ORDER BY operation, kind, weight DESC, trace_
+LIMIT {_READ_OF_EACH} BY operation, kind LIMIT {PAGE}"""  # noqa: S608 (as above)
 
 _LIMITS = ("prompts", "outputs", "prompt_medians", "output_medians")
 _OF_OPERATION = ", ".join(

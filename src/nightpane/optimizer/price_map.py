@@ -47,6 +47,13 @@ _SIDES = {
 _TIERS = {"batch": "batches", "batches": "batches", "flex": "flex", "priority": "priority"}
 _ABOVE = re.compile(r"_above_(\d+)k_tokens$")
 _SHORTEST_PART = 3
+# A name with one of these words more is another model, not a longer name of the same.
+_VARIANTS = frozenset(
+    {
+        *("mini", "nano", "lite", "small", "tiny", "flash", "turbo", "pro", "max", "codex"),
+        *("audio", "realtime", "search", "vision", "image", "transcribe", "tts", "instruct"),
+    }
+)
 # What PostHog's and OpenTelemetry's wrappers write as $ai_provider → providers of the map.
 _NAMES: Mapping[str, tuple[str, ...]] = {
     "google": ("gemini", "vertex_ai"),
@@ -152,7 +159,8 @@ class PriceMap:
         """Return the entry a name means, None when none does.
 
         Tried in turn: the exact name; without regard to case; without ``provider/`` on either side;
-        the shortest known name that holds it as whole words. Entries of the call's own provider go
+        the shortest known name that holds it as whole words and names no variant of it (``mini``).
+        Entries of the call's own provider go
         before others.
         """
         if model in self.models and self._fits(self.models[model], provider):
@@ -178,7 +186,11 @@ class PriceMap:
         if len(part) < _SHORTEST_PART:
             return []
         whole = re.compile(rf"(?<![a-z0-9]){re.escape(part)}(?![a-z0-9.])")
-        return [name for lower, name in self._lower.items() if whole.search(lower)]
+        return [
+            name
+            for lower, name in self._lower.items()
+            if whole.search(lower) and not _VARIANTS & _words(whole.sub("", lower))
+        ]
 
     def _fits(self, price: ModelPrice, provider: str) -> bool:
         wanted = provider.lower().replace("-", "_")
@@ -245,6 +257,10 @@ def _family(provider: str) -> str:
 
 def _bare(name: str) -> str:
     return name.lower().rsplit("/", 1)[-1]
+
+
+def _words(text: str) -> set[str]:
+    return set(re.split(r"[^a-z]+", text))
 
 
 def _shortest(price: ModelPrice) -> tuple[int, str]:

@@ -21,12 +21,14 @@ _COLUMNS = (
     *("cache_write", "output", "latency", "status", "failed", "stop", "error"),
 )
 _QUERY = f"""SELECT {", ".join(_COLUMNS)}, length(question) AS chars,
-  hex(cityHash64(question)) AS input_hash,
-  hex(cityHash64(replaceRegexpAll(substring(question, 1, 100000), '[0-9]+', '#'))) AS shape_hash,
-  hex(cityHash64(substring(question, 1, 2000))) AS prefix_hash,
+  cityHash64(question) AS whole, hex(whole) AS input_hash,
+  substring(question, 1, 100000) AS much, replaceRegexpAll(much, '[0-9]+', '#') AS shape,
+  cityHash64(shape) AS shape_, hex(shape_) AS shape_hash,
+  substring(question, 1, 2000) AS prefix, cityHash64(prefix) AS prefix_, hex(prefix_) AS prefix_hash,
   substring(answer, 1, 2000) AS output_text
-FROM %s WHERE trace IN {{trace_ids}}
-ORDER BY trace, at, id LIMIT {CALLS_OF_A_TRACE} BY trace LIMIT {_ROWS}"""  # noqa: S608 (constants of this package; values go in placeholders)
+FROM %s WHERE trace IN {{trace_ids}}"""  # noqa: S608 (constants of this package; values go in placeholders)
+_TRAVELLING = f"""SELECT {", ".join(_COLUMNS)}, chars, input_hash, shape_hash, prefix_hash, output_text
+FROM ({_QUERY}) ORDER BY trace, at, id LIMIT {CALLS_OF_A_TRACE} BY trace LIMIT {_ROWS}"""  # noqa: S608 (as above)
 
 
 def read(source: Source, scope: Scope, trace_ids: Iterable[str]) -> dict[str, tuple[Call, ...]]:
@@ -35,7 +37,7 @@ def read(source: Source, scope: Scope, trace_ids: Iterable[str]) -> dict[str, tu
     if not wanted:
         return {}
     found: dict[str, list[Call]] = {}
-    text = _QUERY % scope.calls(*_COLUMNS, "question", "answer")
+    text = _TRAVELLING % scope.calls(*_COLUMNS, "question", "answer")
     for row in source.ask(text, scope.values({"trace_ids": wanted})):
         found.setdefault(row["trace"], []).append(_call(row))
     return {trace: tuple(calls) for trace, calls in found.items()}

@@ -51,7 +51,8 @@ class Answers:
 
     def put(self, key: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[Row]:
         """Keep an answer, and return its rows as they will be read again."""
-        text = self._clean(json.dumps({"columns": columns, "rows": rows}, default=str))
+        steady = [[_steady(value) for value in row] for row in rows]
+        text = self._clean(json.dumps({"columns": columns, "rows": steady}, default=str))
         if self._folder is not None:
             self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             partial = self._folder / f"{key}.part"
@@ -150,6 +151,13 @@ class Source:
                 )
                 self._wait(_LIMIT_WAIT_S)
                 waited_s += _LIMIT_WAIT_S
+
+
+def _steady(value: Any) -> Any:
+    """Return a number without the last digits, which depend on the order threads added it up in."""
+    if isinstance(value, float):
+        return float(f"{value:.12g}")
+    return [_steady(item) for item in value] if isinstance(value, list) else value
 
 
 def _plain(value: Any) -> Any:
