@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
+import os
 import subprocess
 import sys
 import tempfile
@@ -47,7 +47,8 @@ WITH
   toUInt32(20 + cityHash64(number, 3) % 300) AS out_,
   h % 97 = 0 AS failed,
   in_ * in_price + out_ * out_price AS cost_,
-  now64(6, 'UTC') - toIntervalMillisecond(60000 + intDiv(({total} - number) * 2591000000, {total})) AS at_,
+  toIntervalMillisecond(60000 + intDiv(({total} - number) * 2591000000, {total})) AS ago_,
+  now64(6, 'UTC') - ago_ AS at_,
   concat('t-', hex(th)) AS trace_id,
   concat('[{{"role":"system","content":"You do ', op_, '."}},{{"role":"user","content":"',
     if(k = 4, repeat(hex(cityHash64(h % 50)), 90), repeat(hex(h), 90)), '"}}]') AS input_,
@@ -61,7 +62,8 @@ SELECT
     ',"$ai_output_tokens":', toString(out_), ',"$ai_total_cost_usd":', toString(cost_),
     ',"$ai_latency":', toString(latency_), ',"$ai_stop_reason":"stop","$ai_input":', input_,
     ',"$ai_output_choices":', output_, '}}'),
-  trace_id, op_, model_, provider_, in_, out_, cost_, latency_, if(failed, 500, 200), failed, 'bench',
+  trace_id, op_, model_, provider_, in_, out_, cost_, latency_, if(failed, 500, 200),
+  failed, 'bench',
   '{{"$ai_stop_reason":"stop","$lib":"posthog-python"}}'
 FROM numbers({start}, {count})
 """
@@ -83,18 +85,23 @@ def measure(folder: Path, generations: int) -> dict[str, Any]:
     with LocalServer(folder) as server:
         results = folder / f"results-{time.time_ns()}"
         command = [sys.executable, "-m", "nightpane", "optimize", "--results-dir", str(results)]
-        started = time.perf_counter()
-        done = subprocess.run([*command, "--json"], env=server.environ, capture_output=True)
-        took_s = time.perf_counter() - started
-    if done.returncode not in (0, 1):
-        raise SystemExit(done.stderr.decode())
-    peak_kb = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+        command += ["--no-live-prices", "--json"]
+        out, err = folder / "out.json", folder / "err.txt"
+        with out.open("wb") as to, err.open("wb") as errors:
+            started = time.perf_counter()
+            process = subprocess.Popen(command, env=server.environ, stdout=to, stderr=errors)
+            # wait4 tells of this process alone; the children's maximum would be the server's.
+            _, status, used = os.wait4(process.pid, 0)
+            took_s = time.perf_counter() - started
+        process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode not in (0, 1):
+        raise SystemExit(err.read_text("utf-8"))
     return {
         "bench": "optimizer",
         "generations": generations,
         "seconds": round(took_s, 2),
-        "peak_mb": round(peak_kb / 1024),
-        "queries": json.loads(done.stdout)["queries"],
+        "peak_mb": round(used.ru_maxrss / 1024),
+        "queries": json.loads(out.read_bytes())["queries"],
     }
 
 
