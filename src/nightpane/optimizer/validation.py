@@ -46,7 +46,7 @@ _FOUND = "SELECT DISTINCT trace FROM %s WHERE trace IN {ids} LIMIT 50000"
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that was checked: to which stage it belongs, whether it holds, and what was seen."""
+    """One thing that was checked: its stage, whether it holds, and what was seen."""
 
     stage: str
     name: str

@@ -17,8 +17,8 @@ def parts(analysis: Analysis) -> Iterator[str]:
     yield "### Method"
     lines = [
         (
-            "An operation is a `$ai_span_name` (empty: `unnamed`), a trace a `$ai_trace_id`, a call "
-            "one `$ai_generation`."
+            "An operation is a `$ai_span_name` (empty: `unnamed`), a trace a `$ai_trace_id`, a "
+            "call one `$ai_generation`."
         ),
         (
             "Costs are those recorded on the events; calls without one are priced from "

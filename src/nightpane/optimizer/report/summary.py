@@ -48,13 +48,16 @@ def period(analysis: Analysis) -> str:
     return f"{analysis.connection.start:%Y-%m-%d} to {analysis.connection.end:%Y-%m-%d}"
 
 
+def _project(analysis: Analysis) -> str:
+    connection = analysis.connection
+    return f"project {code(connection.project_id)} of {code(connection.host)}"
+
+
 def screen(analysis: Analysis) -> str:
     """Return the summary, short enough for one screen."""
-    connection = analysis.connection
     parts = [
         "# Trace optimizer summary",
-        f"{period(analysis)} UTC, project {code(connection.project_id)} "
-        f"of {code(connection.host)}.",
+        f"{period(analysis)} UTC, {_project(analysis)}.",
         headline(analysis),
     ]
     if analysis.recommendations:
