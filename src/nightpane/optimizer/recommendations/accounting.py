@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from nightpane.optimizer.model import CrossCheck, Fix, Unpriced
 from nightpane.optimizer.price_map import ModelPrice
-from nightpane.optimizer.recommendations.facts import Draft, Group, Plan, Subject
+from nightpane.optimizer.recommendations.facts import OF_MODEL, Draft, Group, Plan, Subject
 from nightpane.optimizer.recommendations.money import calls_of, spend
-from nightpane.optimizer.recommendations.snippets import join
+from nightpane.optimizer.recommendations.snippets import join, literal
 from nightpane.optimizer.words import code, count, percent, usd
 
 __all__ = ["differing", "unpriced"]
@@ -34,14 +34,16 @@ def unpriced(subject: Subject, one: Unpriced) -> Draft | None:
         f"The price map has it as {code(one.resolved)}, which makes it "
         f"{spend(subject, one.backfilled_usd or 0)}; dashboards show 0."
         if one.resolved
-        else "The price map does not know it either: what it costs is in no total, here or elsewhere."
+        else "The price map does not know it either: what it costs is in no total, here or "
+        "elsewhere."
     )
     return Draft(
         cause="unpriced_model",
         about=one.model,
         title=f"Send prices with the calls of {code(one.model, 60)}",
         problem=(
-            f"{count(one.calls)} calls of {code(one.model)} ({count(one.tokens.total)} tokens) reached "
+            f"{count(one.calls)} calls of {code(one.model)} ({count(one.tokens.total)} tokens) "
+            "reached "
             f"PostHog without a cost, since it has no price for the model."
         ),
         why=known,
@@ -53,9 +55,9 @@ def unpriced(subject: Subject, one: Unpriced) -> Draft | None:
             unit="%",
             before=100.0,
             after=0.0,
-            names=("model", "priced"),
-            select="100 * countIf(NOT priced) / count()",
-            where="model = {model}",
+            names=("billed",),
+            select="100 * countIf(isNull(billed)) / count()",
+            subject=OF_MODEL,
             values={"model": one.model},
         ),
         ease=3,
@@ -91,8 +93,10 @@ def differing(subject: Subject, one: CrossCheck) -> Draft | None:
             f"{percent(abs(one.difference))} {'less' if more else 'more'}."
         ),
         why=(
-            f"{spend(subject, amount)} of the recorded cost is in doubt. An agreement with the provider "
-            "explains it, as does a price that changed; so does a tool that counts cached tokens twice."
+            f"{spend(subject, amount)} of the recorded cost is in doubt. An agreement with the "
+            "provider "
+            "explains it, as does a price that changed; so does a tool that counts cached tokens "
+            "twice."
         ),
         parts=[],
         method="No saving: which of the two is right is on the provider's invoice.",
@@ -102,9 +106,10 @@ def differing(subject: Subject, one: CrossCheck) -> Draft | None:
             unit="USD",
             before=1e6 * one.posthog_usd / max(tokens, 1),
             after=1e6 * one.map_usd / max(tokens, 1),
-            names=("model", "billed", "prompt", "output"),
+            names=("billed", "prompt", "output"),
             select="1000000 * sum(billed) / sum(prompt + output)",
-            where="model = {model} AND isNotNull(billed)",
+            subject=OF_MODEL,
+            where="isNotNull(billed)",
             values={"model": one.model},
             cv=0.5,
         ),
@@ -130,7 +135,7 @@ def _fix(model: str, price: ModelPrice | None) -> Fix:
     posthog = Posthog(POSTHOG_API_KEY, host=POSTHOG_HOST)
     """
     tokens = (
-        f'"$ai_model": {model!r},',
+        f'"$ai_model": {literal(model)},',
         '"$ai_input_tokens": input_tokens,',
         '"$ai_output_tokens": output_tokens,',
     )

@@ -14,7 +14,7 @@ from nightpane.optimizer.price_map import ModelPrice, Rates
 from nightpane.optimizer.recommendations.facts import Draft, Part, Plan, Prefixed, Subject
 from nightpane.optimizer.recommendations.money import repriced, spend
 from nightpane.optimizer.recommendations.reading import PREFIXED
-from nightpane.optimizer.recommendations.snippets import Dialect, join
+from nightpane.optimizer.recommendations.snippets import Dialect, join, literal
 from nightpane.optimizer.words import code, count, percent, usd
 
 __all__ = ["advise", "minimum_tokens"]
@@ -25,7 +25,7 @@ _ABOVE_1H = "cache_creation_input_token_cost_above_1hr"
 
 
 def minimum_tokens(price: ModelPrice) -> int:
-    """Return the smallest prefix that the provider caches for a model, as its documentation says."""
+    """Return the smallest prefix that the provider caches for a model, by its documentation."""
     name = price.name.lower()
     if any(part in name for part in ("haiku-4-5", "opus-4-5", "opus-4-6")):
         return 4096
@@ -108,8 +108,10 @@ def advise(subject: Subject) -> Draft | None:
         problem=(
             f"The prompts of {code(subject.name)} begin alike for at least {prefix} tokens, "
             f"{percent(likely.prefix_tokens / max(prompt / subject.metrics.calls, 1))} of the mean "
-            f"prompt, and {percent(cached / prompt if prompt else 0)} of its prompt tokens came from "
-            f"a cache. {hits} of the calls follow another with the same beginning within five minutes."
+            f"prompt, and {percent(cached / prompt if prompt else 0)} of its prompt tokens came "
+            "from "
+            f"a cache. {hits} of the calls follow another with the same beginning within five "
+            "minutes."
         ),
         why=(
             f"These calls cost {spend(subject, cost)}; the shared beginning is paid at the full "
@@ -118,8 +120,10 @@ def advise(subject: Subject) -> Draft | None:
         ),
         parts=parts,
         method=(
-            f"Each call replayed in order against a cache of five minutes: {count(likely.reads)} reads "
-            f"and {count(likely.writes)} writes at the price map's rates. Low: it forgets after two and "
+            f"Each call replayed in order against a cache of five minutes: {count(likely.reads)} "
+            "reads "
+            f"and {count(likely.writes)} writes at the price map's rates. Low: it forgets after "
+            "two and "
             "a half minutes; high: it keeps the prefix for an hour."
             + ("" if scale == 1 else f" Read: the latest {count(len(read))} calls, scaled by cost.")
         ),
@@ -129,7 +133,7 @@ def advise(subject: Subject) -> Draft | None:
             unit="%",
             before=100 * cached / prompt if prompt else 0.0,
             after=100 * min(1.0, (cached + scale * likely.read_tokens) / prompt) if prompt else 0.0,
-            names=("operation", "cache_read", "prompt"),
+            names=("cache_read", "prompt"),
             select="100 * sum(cache_read) / sum(prompt)",
         ),
         ease=2 if subject.dialect.api == "gemini" else 3,
@@ -178,7 +182,8 @@ def _fix(dialect: Dialect, subject: Subject) -> Fix:
         return Fix(
             before,
             join(client, dialect.call(model, system=system)),
-            "Mark the end of what never changes. Whatever varies (dates, ids, user data) belongs after "
+            "Mark the end of what never changes. Whatever varies (dates, ids, user data) belongs "
+            "after "
             "the mark: one changed character before it misses the cache.",
         )
     if dialect.api == "bedrock":
@@ -192,7 +197,7 @@ def _fix(dialect: Dialect, subject: Subject) -> Fix:
             client,
             f"""
             cache = client.caches.create(
-                model={model!r},
+                model={literal(model)},
                 config=types.CreateCachedContentConfig(system_instruction=SYSTEM, ttl="300s"),
             )
             """,
@@ -201,7 +206,8 @@ def _fix(dialect: Dialect, subject: Subject) -> Fix:
         return Fix(
             before,
             after,
-            "An explicit cache also costs storage by the hour, which the price map does not list and "
+            "An explicit cache also costs storage by the hour, which the price map does not list "
+            "and "
             "the saving leaves out: let it expire when traffic stops.",
         )
     return _openai(dialect, subject, client)
@@ -215,7 +221,7 @@ def _openai(dialect: Dialect, subject: Subject, client: str) -> Fix:
         dialect.call(
             subject.model,
             messages='[{"role": "user", "content": question}]',
-            more=[f"prompt_cache_key={subject.name[:64]!r}"] if routed else [],
+            more=[f"prompt_cache_key={literal(subject.name[:64])}"] if routed else [],
         )
         .replace("*[{", "{")
         .replace("question}]]", "question}]")
@@ -223,10 +229,12 @@ def _openai(dialect: Dialect, subject: Subject, client: str) -> Fix:
     return Fix(
         before,
         join(client, after),
-        f"{dialect.title} caches beginnings of 1,024 tokens and more by itself, yet these calls hardly "
+        f"{dialect.title} caches beginnings of 1,024 tokens and more by itself, yet these calls "
+        "hardly "
         "hit. Keep the shared part byte for byte the same and first"
         + (
-            ", and give calls that share it one `prompt_cache_key`, so that they reach the same cache."
+            ", and give calls that share it one `prompt_cache_key`, so that they reach the same "
+            "cache."
             if routed
             else "; whatever varies comes last."
         ),

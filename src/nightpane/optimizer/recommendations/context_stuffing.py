@@ -1,7 +1,7 @@
 """Every call of a conversation sends all that went before: keep the latest turns and a summary.
 
-The saving replays each trace with its own sizes: the opening prompt, a summary of 500 tokens, and what
-the latest turns added. Making the summaries is paid for in it.
+The saving replays each trace with its own sizes: the opening prompt, a summary of 500 tokens, and
+what the latest turns added. Making the summaries is paid for in it.
 """
 
 from __future__ import annotations
@@ -84,13 +84,15 @@ def advise(subject: Subject) -> Draft | None:
             f"{percent(seen.growing_cached / max(seen.growing_prompt, 1.0))} of them."
         ),
         why=(
-            f"These traces cost {spend(subject, cost)}. With n turns the cost grows as n²: the longest "
+            f"These traces cost {spend(subject, cost)}. With n turns the cost grows as n²: the "
+            "longest "
             f"conversations, {count(seen.calls_max)} calls at most, cost the most by far."
         ),
         parts=parts,
         method=(
             f"Each trace replayed with its own sizes: what it opened with, a summary of "
-            f"{SUMMARY_TOKENS} tokens and the latest {_TURNS} turns; reading the dropped turns once for "
+            f"{SUMMARY_TOKENS} tokens and the latest {_TURNS} turns; reading the dropped turns "
+            "once for "
             f"the summary is paid. Low: {_MANY_TURNS} turns; high: {_FEW_TURNS}."
             + (
                 ""
@@ -104,7 +106,7 @@ def advise(subject: Subject) -> Draft | None:
             unit="tokens",
             before=before,
             after=before * _kept(subject, growing),
-            names=("operation", "prompt"),
+            names=("prompt",),
             select="avg(prompt)",
             cv=cv_of(subject.metrics.prompt),
         ),
@@ -130,6 +132,7 @@ def _kept(subject: Subject, growing: dict[str, tuple[Call, ...]]) -> float:
 
 
 def _fix(dialect: Dialect, model: str) -> Fix:
+    own = "model" if dialect.api == "gemini" else "assistant"
     before = join(
         dialect.client(),
         "messages.append(turn)",
@@ -146,7 +149,7 @@ def _fix(dialect: Dialect, model: str) -> Fix:
             if len(messages) <= 2 * TURNS + 1:
                 return messages
             start = len(messages) - 2 * TURNS
-            while messages[start]["role"] != "{"model" if dialect.api == "gemini" else "assistant"}":
+            while messages[start]["role"] != "{own}":
                 start += 1  # a tool's result must follow its call
             return [with_text(messages[0], summary), *messages[start:]]
         """,
@@ -156,7 +159,10 @@ def _fix(dialect: Dialect, model: str) -> Fix:
     return Fix(
         before,
         after,
-        "`summary` is kept by the loop (what was tried, found and decided, in some 300 words), written "
-        "by a small model when turns fall out; `with_text` appends it to the first message. Move the "
-        "window some turns at a time: between two moves the beginning stays the same and can be cached.",
+        "`summary` is kept by the loop (what was tried, found and decided, in some 300 words), "
+        "written "
+        "by a small model when turns fall out; `with_text` appends it to the first message. Move "
+        "the "
+        "window some turns at a time: between two moves the beginning stays the same and can be "
+        "cached.",
     )

@@ -5,8 +5,9 @@ A rule asks nothing itself: the material of all rules is read in a few queries b
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from nightpane.optimizer.fields import Scope
@@ -31,6 +32,8 @@ from nightpane.optimizer.price_map import ModelPrice
 from nightpane.optimizer.recommendations.snippets import Dialect, dialect_of
 
 __all__ = [
+    "OF_MODEL",
+    "OF_OPERATION",
     "Draft",
     "Group",
     "Material",
@@ -42,6 +45,9 @@ __all__ = [
     "TraceCalls",
 ]
 
+_USUAL_LIMIT = 1024
+OF_OPERATION = "ifNull(nullIf(toString(properties.$ai_span_name), ''), 'unnamed') = {operation}"
+OF_MODEL = "ifNull(nullIf(toString(properties.$ai_model), ''), 'unknown') = {model}"
 Excerpt = Literal["prompt", "answer", "error"]
 
 
@@ -76,7 +82,7 @@ class TraceCalls:
 
 @dataclass(frozen=True, slots=True)
 class Prompts:
-    """One prompt that several traces sent: its calls, and how many came over a day after another."""
+    """A prompt that several traces sent: its calls, and how many came a day after another."""
 
     calls: int
     traces: int
@@ -168,7 +174,10 @@ class Subject:
         """Return how Python speaks to the provider that this model was called at."""
         provider = next((one.provider for one in self.usage if one.model == model), "")
         price = self.price(model, provider)
-        return dialect_of(provider, price.family if price else "", model)
+        found = dialect_of(provider, price.family if price else "", model)
+        # Anthropic's calls must state a limit: one that none of these answers would have met.
+        longest = max(self.metrics.output.max, _USUAL_LIMIT)
+        return replace(found, most=2 ** math.ceil(math.log2(longest)))
 
     @property
     def traces_per_day(self) -> float:
@@ -200,10 +209,11 @@ class Part:
 class Plan:
     """The number that will tell whether the change worked.
 
-    ``select`` is a HogQL expression over the columns ``names`` of the calls that ``where`` leaves;
-    ``inner`` instead is a whole query in which ``{calls}`` stands for them. ``before`` is what the
-    window as a whole says, ``after`` what is expected. ``cv`` is the standard deviation of one
-    trace's figure over its mean; None for a share, whose variance follows from itself.
+    ``select`` is a HogQL expression over the columns ``names`` of the calls that ``subject`` and
+    ``where`` leave; ``inner`` instead is a whole query in which ``{calls}`` stands for them.
+    ``before`` is what the window as a whole says, ``after`` what is expected. ``cv`` is the
+    standard deviation of one trace's figure over its mean; None for a share, whose variance follows
+    from it.
     """
 
     metric: str
@@ -212,7 +222,8 @@ class Plan:
     after: float
     names: Sequence[str] = ()
     select: str = ""
-    where: str = "operation = {operation}"
+    subject: str = OF_OPERATION
+    where: str = ""
     inner: str = ""
     values: Mapping[str, Number] = field(default_factory=dict)
     cv: float | None = None
@@ -226,8 +237,11 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A rule's answer. ``issues`` tells for each trace worth showing what is wrong with it, the most
-    telling first. ``lost_usd`` is what failures are worth where nothing is saved by mending them."""
+    """A rule's answer.
+
+    ``issues`` tells for each trace worth showing what is wrong with it, the most telling first.
+    ``lost_usd`` is what failures are worth where nothing is saved by mending them.
+    """
 
     cause: str
     title: str

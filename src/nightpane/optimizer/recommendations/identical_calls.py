@@ -5,7 +5,7 @@ from __future__ import annotations
 from nightpane.optimizer.model import Fix
 from nightpane.optimizer.recommendations.facts import Draft, Part, Plan, Prompts, Subject
 from nightpane.optimizer.recommendations.money import input_share, scale_to, spend
-from nightpane.optimizer.recommendations.snippets import Dialect, join
+from nightpane.optimizer.recommendations.snippets import Dialect, indented, join, literal
 from nightpane.optimizer.words import code, count, usd
 
 __all__ = ["advise"]
@@ -31,14 +31,20 @@ def advise(subject: Subject) -> Draft | None:
         cause=NAME,
         title=f"Answer repeated prompts of {code(subject.name, 60)} from memory",
         problem=(
-            f"{count(again)} calls of {code(subject.name)} send a model exactly what another trace had "
-            f"sent it: {count(len(read))} prompts are repeated, one of them by {count(most.traces)} "
+            f"{count(again)} calls of {code(subject.name)} send a model exactly what another "
+            "trace had "
+            f"sent it: {count(len(read))} prompts are repeated, one of them by "
+            f"{count(most.traces)} "
             "traces, and each answer is paid for anew."
         ),
-        why=f"The repeats cost {spend(subject, scale * known)}; from memory they cost nothing and come at once.",
+        why=(
+            f"The repeats cost {spend(subject, scale * known)}; from memory they cost nothing and "
+            "come at once."
+        ),
         parts=parts,
         method=(
-            "Of each repeated prompt, what its calls cost on average times the traces after the first. "
+            "Of each repeated prompt, what its calls cost on average times the traces after the "
+            "first. "
             "Low: an answer is kept for a day only."
             + (
                 ""
@@ -52,9 +58,9 @@ def advise(subject: Subject) -> Draft | None:
             unit="%",
             before=min(share, 100.0),
             after=min(share, 100.0) * max(kept, 0.1),
-            names=("operation", "model", "question", "failed"),
+            names=("model", "question", "failed"),
             select="100 * (1 - uniqExact(cityHash64(question, model)) / count())",
-            where="operation = {operation} AND NOT failed AND length(question) > 2",
+            where="failed = 0 AND length(question) > 2",
         ),
         ease=2,
         issues=_issues(read),
@@ -89,12 +95,10 @@ def _fix(dialect: Dialect, model: str) -> Fix:
         "import hashlib\nimport json",
         dialect.client(),
         "def ask(messages: list) -> str:\n"
-        f"    asked = json.dumps([{model!r}, SYSTEM, messages], sort_keys=True)\n"
+        f"    asked = json.dumps([{literal(model)}, SYSTEM, messages], sort_keys=True)\n"
         "    key = hashlib.sha256(asked.encode()).hexdigest()\n"
         "    answer = answers.get(key)\n"
-        "    if answer is None:\n"
-        + "\n".join("        " + line for line in call.splitlines())
-        + f"\n        answer = {dialect.text}\n"
+        "    if answer is None:\n" + indented(call, 8) + f"\n        answer = {dialect.text}\n"
         "        answers.set(key, answer, ex=86_400)  # seconds: a day\n"
         "    return answer",
     )
@@ -103,7 +107,8 @@ def _fix(dialect: Dialect, model: str) -> Fix:
         after.replace(
             "client = ", "answers = redis.Redis(decode_responses=True)\nclient = ", 1
         ).replace("import json\n", "import json\n\nimport redis\n", 1),
-        "Right where an answer may be used twice; not where a fresh sample is wanted. Everything that "
+        "Right where an answer may be used twice; not where a fresh sample is wanted. Everything "
+        "that "
         "shapes the answer (model, system prompt, tools, temperature) belongs into the key. If the "
         "repeats are a job that runs twice, mend the job instead.",
     )

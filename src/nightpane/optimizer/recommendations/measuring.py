@@ -1,4 +1,4 @@
-"""How a change will be judged: its query, its baseline, and how many days tell the change from noise.
+"""How a change will be judged: its query, its baseline, and how many days tell it from noise.
 
 The window follows from a power argument: so many traces as show the expected change with 95 %
 confidence and 80 % power, in whole weeks, since weekends differ from weekdays.
@@ -7,8 +7,9 @@ confidence and 80 % power, in whole weeks, since weekends differ from weekdays.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from datetime import UTC, datetime
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from nightpane.optimizer.fields import Scope
 from nightpane.optimizer.model import Measurement, Number, Spread
@@ -16,7 +17,7 @@ from nightpane.optimizer.recommendations.facts import Plan, Subject
 from nightpane.optimizer.source import Source
 from nightpane.optimizer.words import count
 
-__all__ = ["Baseline", "Planned", "baselines", "cv_of", "hogql", "measurement", "plan_days"]
+__all__ = ["COLUMNS", "Planned", "baselines", "cv_of", "hogql", "measurement", "plan_days"]
 
 _ALPHA_Z, _POWER_Z = 1.960, 0.8416
 _WEEK_DAYS, _LONGEST_DAYS = 7, 28
@@ -24,9 +25,53 @@ _P95_Z = 1.6449
 
 Planned = tuple[Subject, Plan, int]
 """An operation, the plan of a recommendation on it, and the days it is measured over."""
-Baseline = tuple[float | None, float | None]
-"""A plan's number over its last days and over the whole window; None where there are no calls."""
-_ANY = datetime(2000, 1, 1, tzinfo=UTC)  # replaced: a measurement's window is a placeholder
+_MANY = 1e6
+_LEAST_TRACES = 30  # below, the normal approximation says little
+_WORD = re.compile(r"(?<![.$\w'{])[a-z_]\w*")
+COLUMNS: Mapping[str, str] = {
+    "at": "timestamp",
+    "trace": "toString(properties.$ai_trace_id)",
+    "model": "toString(properties.$ai_model)",
+    "provider": "toString(properties.$ai_provider)",
+    "input": "toFloat(properties.$ai_input_tokens)",
+    "sent": "ifNull(input, 0)",
+    "from_cache": "toFloat(properties.$ai_cache_read_input_tokens)",
+    "to_cache": "toFloat(properties.$ai_cache_creation_input_tokens)",
+    "cache_read": "ifNull(from_cache, 0)",
+    "cache_write": "ifNull(to_cache, 0)",
+    "cached": "cache_read + cache_write",
+    "reported": "toString(properties.$ai_cache_reporting_exclusive)",
+    "says_apart": "reported IN ('true', '1')",
+    "says_within": "reported IN ('false', '0')",
+    "is_claude": "match(model, '(?i)^claude|anthropic')",
+    "is_anthropic": "match(provider, '(?i)^anthropic$')",
+    "usually": "is_claude OR is_anthropic",
+    "apart": "multiIf(says_apart, 1, says_within, 0, usually, 1, 0)",
+    "prompt": "if(apart = 1, sent + cached, greatest(sent, cached))",
+    "output": "toFloat(properties.$ai_output_tokens)",
+    "billed": "toFloat(properties.$ai_total_cost_usd)",
+    "question": "toString(properties.$ai_input)",
+    "answer": "toString(properties.$ai_output_choices)",
+    "stop": "toString(properties.$ai_stop_reason)",
+    "error": "toString(properties.$ai_error)",
+    "latency": "toFloat(properties.$ai_latency)",
+    "code": "toFloat(properties.$ai_http_status)",
+    "status": "ifNull(code, 0)",
+    "marked": "toString(properties.$ai_is_error)",
+    "says_failed": "match(marked, '(?i)^(true|1)$')",
+    "is_failed": "says_failed OR status >= 400",
+    "failed": "ifNull(is_failed, 0)",
+    "says_limit": "match(error, {limited})",
+    "is_refused": "failed = 1 AND (status = 429 OR says_limit)",
+    "refused": "ifNull(is_refused, 0)",
+    "says_late": "match(error, {timeout})",
+    "is_late": "says_late OR status IN (408, 504, 524) OR status IN (0, 499, 500) AND latency >= "
+    "60",
+    "late": "failed = 1 AND refused = 0 AND is_late",
+}
+"""A call in a query that people read: what ``fields`` says, without its defaults and tiers. Cached
+tokens lie beside ``$ai_input_tokens`` where the event says so, else where the model is Anthropic's.
+One step a column, since the grammar takes its time over nested calls."""
 
 
 def cv_of(spread: Spread) -> float:
@@ -39,7 +84,7 @@ def cv_of(spread: Spread) -> float:
 
 def plan_days(subject: Subject, plan: Plan) -> tuple[int, str]:
     """Return how many days to measure over, and why so many."""
-    needed = max(1, math.ceil(_needed(plan)))
+    needed = max(_LEAST_TRACES, math.ceil(_needed(plan)))
     a_day = subject.traces_per_day
     days = math.ceil(needed / a_day)
     weeks = _WEEK_DAYS * math.ceil(days / _WEEK_DAYS)
@@ -50,7 +95,8 @@ def plan_days(subject: Subject, plan: Plan) -> tuple[int, str]:
     if days > window:
         return window, (
             f"The change shows in about {count(needed)} {unit}, {count(days)} days at the present "
-            f"{rate} a day: {window} days will only show it if it is larger, so judge the traces too."
+            f"{rate} a day: {window} days will only show it if it is larger, so judge the traces "
+            "too."
         )
     if window < _WEEK_DAYS:
         return window, f"The analysis itself read {window} days, at {rate} {unit} a day."
@@ -68,7 +114,7 @@ def _needed(plan: Plan) -> float:
     """Traces needed before and after, by the normal approximation for two shares or two means."""
     before, after = plan.before, plan.after
     if before == after:
-        return math.inf if before else 1.0
+        return _MANY if before else 1.0
     if plan.cv is not None:
         change = abs(1 - after / before) if before else 1.0
         return 2 * ((_ALPHA_Z + _POWER_Z) * plan.cv / change) ** 2
@@ -81,40 +127,62 @@ def _needed(plan: Plan) -> float:
 
 def hogql(plan: Plan, project: str | None) -> str:
     """Return the plan's query: one number in one row, over ``{since}`` to ``{until}``."""
-    inner = plan.inner or f"SELECT {plan.select} AS value FROM {{calls}} WHERE {plan.where}"  # noqa: S608 (constants of the rules; values go in placeholders)
-    calls = Scope(_ANY, _ANY, project).calls(*plan.names)
-    return inner.replace("{calls}", calls.replace("{start}", "{since}").replace("{end}", "{until}"))
+    columns = ",\n    ".join(f"{COLUMNS[name]} AS {name}" for name in _needed_columns(plan.names))
+    conditions = [
+        "event = '$ai_generation'",
+        "timestamp >= toDateTime({since})",
+        "timestamp < toDateTime({until})",
+        *(["properties.project = {project}"] if project is not None else []),
+        plan.subject,
+    ]
+    calls = f"""(
+  SELECT
+    {columns}
+  FROM events
+  WHERE {chr(10).join(conditions).replace(chr(10), chr(10) + "    AND ")}
+)"""  # noqa: S608 (constants of the rules; values go in placeholders)
+    inner = plan.inner or f"SELECT {plan.select} AS value\nFROM {{calls}}"
+    where = f"\nWHERE {plan.where}" if plan.where else ""
+    return inner.replace("{calls}", calls + where)
 
 
-def baselines(source: Source, scope: Scope, planned: Sequence[Planned]) -> list[Baseline]:
-    """Return each plan's number over the last of its days and over the window, in one query."""
-    parts, values = [], {}
+def _needed_columns(names: Sequence[str]) -> list[str]:
+    """Return columns with those that they are made of, in the order in which they can be."""
+    wanted: set[str] = set()
+    asked = list(names)
+    while asked:
+        name = asked.pop()
+        if name not in wanted:
+            wanted.add(name)
+            asked += [word for word in _WORD.findall(COLUMNS[name]) if word in COLUMNS]
+    return [name for name in COLUMNS if name in wanted]
+
+
+def baselines(source: Source, scope: Scope, planned: Sequence[Planned]) -> list[float | None]:
+    """Return each plan's number over the last of its days, in one query; None without any calls."""
+    parts: list[str] = []
+    values: dict[str, Any] = {}
     for place, (subject, plan, days) in enumerate(planned):
-        spans = ((scope.since(days), scope.end), (scope.start, scope.end))
-        for kind, (since, until) in enumerate(spans):
-            own = {**_values(subject, plan), "since": since, "until": until}
-            text = hogql(plan, scope.project)
-            for name, value in own.items():
-                text = text.replace(f"{{{name}}}", f"{{{name}_{place}_{kind}}}")
-                values[f"{name}_{place}_{kind}"] = value
-            parts.append(
-                f"SELECT {place} AS place, {kind} AS kind, toFloat(value) AS value FROM ({text})"
-            )
-    found: dict[tuple[int, int], float | None] = {}
-    for row in source.ask(" UNION ALL ".join(parts), values) if parts else ():
-        found[int(row["place"]), int(row["kind"])] = _number(row["value"])
-    return [(found.get((place, 0)), found.get((place, 1))) for place in range(len(planned))]
+        text = hogql(plan, scope.project)
+        own = {**_values(subject, plan), "since": scope.since(days), "until": scope.end}
+        for name, value in own.items():
+            text = text.replace(f"{{{name}}}", f"{{{name}_{place}}}")
+            values[f"{name}_{place}"] = value
+        parts.append(f"SELECT {place} AS place, toFloat(value) AS value FROM ({text})")  # noqa: S608 (as above)
+    rows = source.ask(" UNION ALL ".join(parts), values) if parts else []
+    found = {int(row["place"]): _number(row["value"]) for row in rows}
+    return [found.get(place) for place in range(len(planned))]
 
 
 def measurement(
-    subject: Subject, plan: Plan, days: int, why: str, baseline: Baseline
+    subject: Subject, plan: Plan, days: int, why: str, baseline: float | None
 ) -> Measurement:
-    """Return the measurement, over the whole window where its last days hold no calls."""
-    last, whole = baseline
-    if last is None and whole is not None:
-        days, last = subject.scope.days, whole
-        why = f"Its last week had no calls, so the whole window of {days} days is compared."
-    now = plan.before if last is None else last
+    """Return the measurement; where its days hold nothing to measure, it says so and starts from
+    what the whole window shows."""
+    now = baseline
+    if now is None:
+        now = plan.before
+        why += f" The last {days} days hold nothing to measure: the figure is the whole window's."
     return Measurement(
         metric=plan.metric,
         unit=plan.unit,

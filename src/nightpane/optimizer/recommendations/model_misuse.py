@@ -1,4 +1,4 @@
-"""A premium model answers what a small one could: name the small one, price the very calls on it."""
+"""A premium model answers what a small one could: name that one, price the very calls on it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from nightpane.optimizer.recommendations.money import (
     scale_to,
     spend,
 )
-from nightpane.optimizer.recommendations.snippets import Dialect, join
+from nightpane.optimizer.recommendations.snippets import Dialect, join, literal
 from nightpane.optimizer.tiers import cheaper, premium
 from nightpane.optimizer.words import code, count, percent, usd
 
@@ -75,16 +75,20 @@ def advise(subject: Subject) -> Draft | None:
         title=f"Answer {code(subject.name, 60)} with {code(_name(small), 40)}",
         problem=(
             f"{name} asks {code(model)} for answers of {count(seen.output.p50)} tokens (95 % have "
-            f"{count(seen.output.p95)} or fewer) from prompts of {count(seen.prompt.p50)}. No tool is "
+            f"{count(seen.output.p95)} or fewer) from prompts of {count(seen.prompt.p50)}. No "
+            "tool is "
             f"called and no context grows: it is a short decision, made {count(seen.calls)} times."
         ),
         why=(
-            f"These calls cost {spend(subject, cost)}; on {code(_name(small))} the same tokens cost "
-            f"{usd(max(cost - saved, 0))}, {percent(max(cost - saved, 0) / cost if cost else 0)} of it."
+            f"These calls cost {spend(subject, cost)}; on {code(_name(small))} the same tokens "
+            "cost "
+            f"{usd(max(cost - saved, 0))}, {percent(max(cost - saved, 0) / cost if cost else 0)} "
+            "of it."
         ),
         parts=merged(parts),
         method=(
-            f"The very tokens of these calls at the prices of {code(_name(small))}. Low: a fifth of its "
+            f"The very tokens of these calls at the prices of {code(_name(small))}. Low: a fifth "
+            "of its "
             "answers are refused and asked again of the large model, which is then paid as well."
             + ("" if scale == 1 else f" Read: {count(len(groups))} traces, scaled by cost to all.")
         ),
@@ -138,7 +142,7 @@ def _plan(subject: Subject, model: str, saved: float) -> Plan:
             unit="USD",
             before=seen.cost_per_call_usd,
             after=max(seen.cost_usd - saved, 0.0) / seen.calls,
-            names=("operation", "billed"),
+            names=("billed",),
             select="avg(billed)",
             cv=cv_of(seen.prompt),
         )
@@ -148,7 +152,7 @@ def _plan(subject: Subject, model: str, saved: float) -> Plan:
         unit="%",
         before=100 * calls / seen.calls,
         after=100 * _ESCALATED * calls / seen.calls,
-        names=("operation", "model"),
+        names=("model",),
         select="100 * countIf(model = {model}) / count()",
         values={"model": model},
     )
@@ -163,7 +167,7 @@ def is_valid(answer: str) -> bool:
 
 
 def decide(messages: list) -> str:
-    for model in ({small!r}, {model!r}):
+    for model in ({literal(small)}, {literal(model)}):
         {call}
         answer = {dialect.text} or ""
         if is_valid(answer):
@@ -173,6 +177,7 @@ def decide(messages: list) -> str:
     return Fix(
         before,
         join(dialect.client(), after),
-        "Before switching, replay a hundred recorded prompts on the small model and compare its answers "
+        "Before switching, replay a hundred recorded prompts on the small model and compare its "
+        "answers "
         "with the recorded ones; an answer that the caller would refuse goes to the large model.",
     )

@@ -27,6 +27,7 @@ __all__ = [
 ]
 
 MONTH_DAYS = 30
+_LEAST_SHARE = 0.0005  # as a percentage it would read 0.0
 _Z90 = 1.6449
 """Two-sided 90 %."""
 _OUTPUT_WEIGHT = 4.0
@@ -112,11 +113,12 @@ def _bound(amounts: Iterable[float], deviations: float) -> float:
 def spend(subject: Subject, amount_usd: float) -> str:
     """Return an amount of the window in words: with its share of all spend, and a month's."""
     whole = subject.whole.cost_usd
-    share = f" ({percent(amount_usd / whole)} of all spend)" if whole else ""
+    share = amount_usd / whole if whole else 0.0
+    share_text = f" ({percent(share)} of all spend)" if share >= _LEAST_SHARE else ""
     month = amount_usd * MONTH_DAYS / subject.scope.days
     if subject.scope.days == MONTH_DAYS:
-        return f"{usd(amount_usd)} in {MONTH_DAYS} days{share}"
-    return f"{usd(amount_usd)} in {subject.scope.days} days{share}, {usd(month)} a month"
+        return f"{usd(amount_usd)} in {MONTH_DAYS} days{share_text}"
+    return f"{usd(amount_usd)} in {subject.scope.days} days{share_text}, {usd(month)} a month"
 
 
 def monthly(subject: Subject, amount: float) -> float:

@@ -1,7 +1,7 @@
 """Prompts far larger than their answers need: send less.
 
-Where some calls are far beyond the operation's own usual prompt, that prompt is what the others show
-to be enough. Where all are large, nothing in the data says how much can go: the range is a target.
+Where some calls are far beyond the operation's own usual prompt, the others show that prompt to be
+enough. Where all are large, nothing in the data says how much can go: the range is a target.
 """
 
 from __future__ import annotations
@@ -62,29 +62,35 @@ def advise(subject: Subject) -> Draft | None:
     known = sum(group.cost_usd for group in groups)
     total = usual.cost_usd if whole else subject.tails.prompt_cost_usd
     scale = scale_to(total, known)
-    name, target = code(subject.name), count(bound.likely)
+    name, target = code(subject.name, 60), count(bound.likely)
+    first = subject.patterns.first_prompt_p50 or usual.prompt.p50
     return Draft(
         cause=NAME,
-        title=f"Cut the prompts of {code(subject.name, 60)} to {target} tokens",
+        title=(
+            f"Trim the {count(first)}-token prompts of {name}"
+            if whole
+            else f"Trim the outsized prompts of {name}"
+        ),
         problem=_problem(subject, whole),
         why=(
             f"These calls cost {spend(subject, known * scale)}, "
-            f"{percent(_prompt_share(subject, groups))} of it for prompts. "
-            f"A prompt of {target} tokens is the target for {name}."
+            f"{percent(_prompt_share(subject, groups))} of it for prompts."
         ),
         parts=merged(parts),
         method=(
             f"What the tokens above {target} cost in these very calls. "
             + (
-                f"How much can go must be tried: low is a cut to {count(bound.low)} tokens, high one to "
+                f"How much can go must be tried: low is a cut to {count(bound.low)} tokens, high "
+                "one to "
                 f"{count(bound.high)}."
                 if whole
-                else f"That is the median, which the operation's other calls do with. Low: only what "
+                else "That is the median, which the operation's other calls do with. Low: only "
+                "what "
                 f"exceeds {count(bound.low)}."
             )
             + ("" if scale == 1 else " Read: a part of the traces, scaled by cost to all.")
         ),
-        fix=_fix(subject.dialect, subject.model, round(bound.likely)),
+        fix=_fix(subject.dialect, subject.model, _round(bound.likely)),
         plan=_plan(subject, bound) if whole else _tail_plan(subject, bound),
         ease=1 if whole else 2,
         issues=_issues(groups, usual.prompt.p50, whole=whole),
@@ -105,6 +111,12 @@ def _part(subject: Subject, group: Group) -> Part | None:
     return Part(group.trace_id, likely, low, high, likely, group.calls)
 
 
+def _round(tokens: float) -> int:
+    """Two digits are as exact as a target is."""
+    step = 10 ** max(0, len(str(round(tokens))) - 2)
+    return int(max(step * round(tokens / step), step))
+
+
 def _prompt_share(subject: Subject, groups: tuple[Group, ...]) -> float:
     cost = sum(one.cost_usd for one in groups)
     share = sum(
@@ -121,7 +133,8 @@ def _problem(subject: Subject, whole: bool) -> str:
         first = subject.patterns.first_prompt_p50 or seen.prompt.p50
         return (
             f"{name} opens with {count(first)} prompt tokens (median) for an answer of "
-            f"{count(seen.output.p50)}: {count(first / max(seen.output.p50, 1))} tokens are read for "
+            f"{count(seen.output.p50)}: {count(first / max(seen.output.p50, 1))} tokens are read "
+            "for "
             "each one written."
         )
     tails = subject.tails
@@ -152,7 +165,7 @@ def _plan(subject: Subject, bound: Limits) -> Plan:
         after=max(subject.metrics.prompt.p50 - (bound.likely), bound.likely)
         if bound.upto < 1e18
         else bound.likely,
-        names=("operation", "prompt"),
+        names=("prompt",),
         select="quantile(0.5)(prompt)",
         cv=cv_of(subject.metrics.prompt),
     )
@@ -165,7 +178,7 @@ def _tail_plan(subject: Subject, bound: Limits) -> Plan:
         unit="%",
         before=share,
         after=share / 10,
-        names=("operation", "prompt"),
+        names=("prompt",),
         select="100 * countIf(prompt > {limit}) / count()",
         values={"limit": bound.over},
     )
@@ -201,7 +214,9 @@ def _fix(dialect: Dialect, model: str, target: int) -> Fix:
     return Fix(
         before,
         after,
-        "Look at the excerpt for what fills the prompt: retrieved passages, whole files, tool output "
-        "or examples. Rank it against the question (`ranked` stands for your search's own score), keep "
+        "Look at the excerpt for what fills the prompt: retrieved passages, whole files, tool "
+        "output "
+        "or examples. Rank it against the question (`ranked` stands for your search's own "
+        "score), keep "
         "what fits a budget, and compare answers on recorded prompts before and after.",
     )

@@ -1,7 +1,7 @@
 """What the rules need to know of the calls they are about, read in at most five queries for all.
 
-A rule that is about many traces gets at most ``TRACES`` of them, picked by the hash of their id, and
-its sums are scaled by cost to all. Prompts are read only of the calls that a verdict points at.
+A rule that is about many traces gets at most ``TRACES`` of them, picked by the hash of their id,
+and its sums are scaled by cost to all. Prompts are read only of the calls that a verdict points at.
 """
 
 from __future__ import annotations
@@ -42,63 +42,91 @@ _COLUMNS = (
     *("uncached", "cache_read", "cache_write"),
 )
 _LIMITS = ("likely", "low", "high")
-_BEYOND = ", ".join(
-    f"sum(greatest(least({side}, {side}_upto) - {side}_{limit}, 0.0)) AS {side}_beyond_{limit}"
+_SIDES = [(side, limit) for side in ("prompt", "output") for limit in _LIMITS]
+_BOUNDS = [
+    (side, bound)
     for side in ("prompt", "output")
-    for limit in _LIMITS
+    for bound in (*_LIMITS, "over", "upto", "answers")
+]
+# One step a column: the grammar takes its time over nested calls.
+_STEPS = (
+    *(
+        f"transform(operation, {{operations}}, {{{s}_{b}}}, {_NEVER}) AS {s}_{b}"
+        for s, b in _BOUNDS
+    ),
+    *(f"least({side}, {side}_upto) AS {side}_kept" for side in ("prompt", "output")),
+    *(f"{side}_kept - {side}_{limit} AS {side}_over_{limit}" for side, limit in _SIDES),
+    *(f"greatest({s}_over_{b}, 0.0) AS {s}_beyond_{b}" for s, b in _SIDES),
+    "prompt > prompt_over AND output <= prompt_answers AS is_large",
+    "output > output_over AS is_long",
+    "concat(model, '|', provider) AS pair",
+    "concat(operation, '|', pair) AS use",
+    "has({dear}, use) AS is_dear",
+    "has({unpriced}, pair) AS may_lack",
+    "may_lack AND NOT priced AS is_unpriced",
+    "has({differing}, pair) AS may_differ",
+    "may_differ AND priced AS is_differing",
+    "broken AND NOT late AS is_error",
 )
-_TARGETS = ", ".join(
-    f"transform(operation, {{operations}}, {{{side}_{limit}}}, {_NEVER}) AS {side}_{limit}"
-    for side in ("prompt", "output")
-    for limit in (*_LIMITS, "upto")
+_KINDS = {
+    "prompt_bloat": "is_large",
+    "runaway_output": "is_long",
+    "model_misuse": "is_dear",
+    "unpriced": "is_unpriced",
+    "differing": "is_differing",
+    "timeouts": "late",
+    "rate_limits": "refused",
+    "truncated": "cut",
+    "empty": "empty",
+    "errors": "is_error",
+}
+_KIND = (
+    f"[{', '.join(f'if({flag}, {kind!r}, {str()!r})' for kind, flag in _KINDS.items())}] AS kinds"
 )
-_GROUPS = f"""SELECT kind, {", ".join(_GROUP)}, count() AS calls, sum(cost) AS usd, {TOKENS}, {_BEYOND}
+_BEYOND = ", ".join(f"sum({s}_beyond_{b}) AS {s}_{b}_" for s, b in _SIDES)
+_GROUPS = f"""SELECT kind, {", ".join(_GROUP)}, count() AS calls, sum(cost) AS usd, {TOKENS},
+  {_BEYOND}
 FROM (SELECT {", ".join(_GROUP)}, cost, uncached, cache_read, cache_write, output, prompt,
-    {FLAGS}, {_TARGETS},
-    prompt > transform(operation, {{operations}}, {{prompt_over}}, {_NEVER})
-      AND output <= transform(operation, {{operations}}, {{prompt_answers}}, {_NEVER}) AS large,
-    output > transform(operation, {{operations}}, {{output_over}}, {_NEVER}) AS long,
-    has({{dear}}, concat(operation, '|', model, '|', provider)) AS is_dear,
-    NOT priced AND has({{unpriced}}, concat(model, '|', provider)) AS is_unpriced,
-    priced AND has({{differing}}, concat(model, '|', provider)) AS is_differing,
-    arrayJoin(arrayFilter(k -> k != '' AND has({{wanted}}, concat(k, '|', operation)), [
-      if(large, 'prompt_bloat', ''), if(long, 'runaway_output', ''), if(is_dear, 'model_misuse', ''),
-      if(is_unpriced, 'unpriced', ''), if(is_differing, 'differing', ''),
-      if(late, 'timeouts', ''), if(refused, 'rate_limits', ''), if(cut, 'truncated', ''),
-      if(empty, 'empty', ''), if(failed AND NOT late AND NOT refused, 'errors', '')])) AS kind
+    {FLAGS}, {", ".join(_STEPS)}, {_KIND}, arrayJoin(kinds) AS kind,
+    concat(kind, '|', operation) AS subject, has({{wanted}}, subject) AS is_wanted
   FROM %s)
+WHERE is_wanted
 GROUP BY kind, {", ".join(_GROUP)}
 ORDER BY kind, operation, cityHash64(trace), {", ".join(_GROUP)}
 LIMIT {TRACES} BY kind, operation LIMIT {PAGE}"""  # noqa: S608 (constants of this package; values go in placeholders)
 _SUSPECTS = f"""SELECT operation, kind, trace_, calls, weight FROM (
-  SELECT operation, trace_, calls, arrayJoin(arrayFilter(k -> has({{wanted}},
-      concat(k, '|', operation)), [if(repeating, 'retry_storm', ''),
-      if(growing, 'context_stuffing', '')])) AS kind,
-    if(kind = 'retry_storm', usd * repeats / calls, usd) AS weight
+  SELECT operation, trace_, calls, if(repeating, 'retry_storm', '') AS repeats_,
+    if(growing, 'context_stuffing', '') AS grows_, [repeats_, grows_] AS kinds,
+    arrayJoin(kinds) AS kind, concat(kind, '|', operation) AS subject,
+    has({{wanted}}, subject) AS is_wanted, usd * repeats / calls AS repeated_usd,
+    if(kind = 'retry_storm', repeated_usd, usd) AS weight
   FROM ({SHAPES}))
+WHERE is_wanted
 ORDER BY operation, kind, cityHash64(trace_), trace_ LIMIT {_READ_TRACES} BY operation, kind
 LIMIT {PAGE}"""  # noqa: S608 (as above)
 _REPEATED = f"""SELECT operation, hash, count() AS calls, uniqExact(trace) AS traces,
-  arrayCount(gap -> gap > {_DAY_S},
-    arrayDifference(arraySort(groupArray(toUnixTimestamp(at))))) AS late,
-  sum(cost) AS usd, {TOKENS}, min(model) AS model_, min(provider) AS provider_,
-  arraySlice(arraySort(groupUniqArray(trace)), 1, {_IDS_OF_A_PROMPT}) AS ids
-FROM (SELECT operation, at, trace, cost, uncached, cache_read, cache_write, output, model, provider,
-    cityHash64(question, model) AS hash
+  groupArray(second) AS seconds, arraySort(seconds) AS ordered, arrayDifference(ordered) AS gaps,
+  arrayCount(gap -> gap > {_DAY_S}, gaps) AS late, groupUniqArray(trace) AS all_ids,
+  arraySort(all_ids) AS sorted_ids, arraySlice(sorted_ids, 1, {_IDS_OF_A_PROMPT}) AS ids,
+  sum(cost) AS usd, {TOKENS}, min(model) AS model_, min(provider) AS provider_
+FROM (SELECT operation, second, trace, cost, uncached, cache_read, cache_write, output, model,
+    provider,     cityHash64(question, model) AS hash
   FROM %s WHERE operation IN {{operations}} AND trace != '' AND NOT failed AND length(question) > 2)
 GROUP BY operation, hash HAVING traces > 1
 ORDER BY operation, usd DESC, hash LIMIT {_PROMPTS} BY operation LIMIT {PAGE}"""  # noqa: S608 (as above)
-_PREFIXES = f"""SELECT operation, trace, toUnixTimestamp(at) AS at_s, model, provider, tier, above,
-  cost, uncached, cache_read, cache_write, output, length(question) AS chars,
-  hex(cityHash64(substring(question, 1, transform(operation, {{operations}}, {{lengths}}, 1)))) AS start
-FROM %s WHERE operation IN {{operations}} AND NOT failed
-  AND toUnixTimestamp(at) >= transform(operation, {{operations}}, {{since}}, 0)
-ORDER BY operation, at_s DESC, id LIMIT {PREFIXED} BY operation LIMIT {PAGE}"""  # noqa: S608 (as above)
-_SEEN = f"""SELECT operation, trace, count() AS calls, sum(cost) AS usd, sum(prompt + output) AS size,
-  argMax(substring(question, 1, {_EXCERPT}), (prompt, id)) AS prompt_,
-  argMax(substring(answer, 1, {_EXCERPT}), (if(cut, 1, 0), output, id)) AS answer_,
-  argMax(error, (length(error), id)) AS error_
-FROM (SELECT operation, trace, cost, prompt, output, question, answer, error, id,
+_PREFIXES = f"""SELECT operation, trace, second, model, provider, tier, above, cost, uncached,
+  cache_read, cache_write, output, length(question) AS chars,
+  transform(operation, {{operations}}, {{lengths}}, 1) AS shared,
+  substring(question, 1, shared) AS beginning, cityHash64(beginning) AS hash, hex(hash) AS start_,
+  transform(operation, {{operations}}, {{since}}, 0) AS since
+FROM %s WHERE operation IN {{operations}} AND NOT failed AND second >= since
+ORDER BY operation, second DESC, id LIMIT {PREFIXED} BY operation LIMIT {PAGE}"""  # noqa: S608 (as above)
+_SEEN = f"""SELECT operation, trace, count() AS calls, sum(cost) AS usd,
+  sum(prompt + output) AS size,
+  argMax(asked, (prompt, id)) AS prompt_, argMax(answered, (cut, output, id)) AS answer_,
+  argMax(error, (words, id)) AS error_
+FROM (SELECT operation, trace, cost, prompt, output, substring(question, 1, {_EXCERPT}) AS asked,
+    substring(answer, 1, {_EXCERPT}) AS answered, error, length(error) AS words, id,
     stop IN ('length', 'max_tokens', 'max_output_tokens') AS cut
   FROM %s WHERE trace IN {{ids}} AND operation IN {{operations}})
 GROUP BY operation, trace ORDER BY operation, trace LIMIT {PAGE}"""  # noqa: S608 (as above)
@@ -126,8 +154,8 @@ class Wanted:
     """What must be read, as the verdicts alone tell.
 
     ``groups`` are (kind, operation) pairs. ``shapes`` tells, of such a pair, what all traces of the
-    kind weigh, so that those that are read can stand for the others. ``lengths`` are shared prefixes
-    in characters, with the time since which to look.
+    kind weigh, so that those that are read can stand for the others. ``lengths`` are shared
+    prefixes in characters, with the time since which to look.
     """
 
     groups: frozenset[tuple[str, str]]
@@ -196,7 +224,7 @@ def _group(row: Row) -> Group:
 
 
 def _three(row: Row, side: str) -> tuple[float, float, float]:
-    likely, low, high = (float(row[f"{side}_beyond_{limit}"] or 0) for limit in _LIMITS)
+    likely, low, high = (float(row[f"{side}_{limit}_"] or 0) for limit in _LIMITS)
     return likely, low, high
 
 
@@ -248,7 +276,7 @@ def _prompts(
 ) -> dict[str, tuple[Prompts, ...]]:
     columns = (
         *_GROUP[:4],
-        "at",
+        "second",
         "cost",
         "uncached",
         "cache_read",
@@ -280,7 +308,7 @@ def _prefixed(
     names = sorted(lengths)
     earliest = min(since for _, since in lengths.values())
     text = _PREFIXES % scope.calls(
-        *("operation", "trace", "at", "id", "model", "provider", "tier", "above", "cost"),
+        *("operation", "trace", "second", "id", "model", "provider", "tier", "above", "cost"),
         *("uncached", "cache_read", "cache_write", "output", "failed", "question"),
         part=" AND timestamp >= toDateTime({earliest})",
     )
@@ -295,7 +323,7 @@ def _prefixed(
         found.setdefault(row["operation"], []).append(
             Prefixed(
                 trace_id=row["trace"],
-                at_s=float(row["at_s"]),
+                at_s=float(row["second"]),
                 model=row["model"],
                 provider=row["provider"],
                 tier=row["tier"],
@@ -303,7 +331,7 @@ def _prefixed(
                 cost_usd=float(row["cost"] or 0),
                 tokens=tokens(row, suffix=""),
                 chars=int(row["chars"]),
-                prefix=row["start"],
+                prefix=row["start_"],
             )
         )
     return {name: tuple(reversed(calls)) for name, calls in found.items()}

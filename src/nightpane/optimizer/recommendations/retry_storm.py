@@ -1,4 +1,4 @@
-"""One trace asks the same again and again: retry once or twice, with growing pauses, then give up."""
+"""One trace asks the same again and again: retry once or twice, with pauses, then give up."""
 
 from __future__ import annotations
 
@@ -7,21 +7,27 @@ from itertools import pairwise
 
 from nightpane.optimizer.causes.retry_storm import LEAST_REPEATS, repeats
 from nightpane.optimizer.model import Call, Fix
-from nightpane.optimizer.patterns import LEAST_CALLS, SAME_SIZE
+from nightpane.optimizer.patterns import SAME_SIZE
 from nightpane.optimizer.recommendations.facts import Draft, Part, Plan, Subject
 from nightpane.optimizer.recommendations.money import input_share, spend
-from nightpane.optimizer.recommendations.snippets import Dialect, join
+from nightpane.optimizer.recommendations.snippets import Dialect, indented, join
 from nightpane.optimizer.words import code, count, usd
 
 __all__ = ["advise", "runs"]
 
 NAME = "retry_storm"
-_QUERY = f"""SELECT 100 * sum(if(again >= {LEAST_REPEATS} AND calls >= {LEAST_CALLS}, again, 0)) / sum(calls) AS value
-FROM (SELECT calls,
-    arrayCount((step, size) -> abs(step) <= {SAME_SIZE} * size, arrayDifference(sizes), sizes) - 1 AS again
-  FROM (SELECT trace, count() AS calls,
-      arrayMap(x -> x.2, arraySort(groupArray((at, prompt)))) AS sizes
-    FROM {{calls}} WHERE operation = {{operation}} AND trace != '' GROUP BY trace))"""  # noqa: S608 (constants of this package; values go in placeholders)
+_QUERY = f"""SELECT 100 * sum(if(again >= {LEAST_REPEATS}, again, 0)) / sum(calls) AS value
+FROM (
+  SELECT
+    trace,
+    count() AS calls,
+    arrayMap(x -> x.2, arraySort(groupArray((at, prompt)))) AS sizes,
+    arrayDifference(sizes) AS steps,
+    arrayCount((step, size) -> abs(step) <= {SAME_SIZE} * size, steps, sizes) - 1 AS again
+  FROM {{calls}}
+  WHERE trace != ''
+  GROUP BY trace
+)"""  # noqa: S608 (constants of this package; values go in placeholders)
 
 
 def runs(calls: Sequence[Call]) -> list[list[Call]]:
@@ -71,17 +77,18 @@ def advise(subject: Subject) -> Draft | None:
         why=f"The repeats cost {spend(subject, wasted)} and delay whoever waits for the trace.",
         parts=parts,
         method=(
-            "What the calls after the first retry cost, run by run. Low: two retries are allowed, as in "
+            "What the calls after the first retry cost, run by run. Low: two retries are "
+            "allowed, as in "
             "the SDK's own default; high: none."
             + ("" if read.scale == 1 else f" Read: {count(len(storms))} storms, scaled to all.")
         ),
         fix=_fix(subject.dialect, subject.model, failed=bool(failed)),
         plan=Plan(
-            metric="Share of calls that repeat a prompt for at least the third time",
+            metric="Share of calls that repeat the size of the prompt before, three times or more",
             unit="%",
             before=suspects,
             after=suspects * max(unlike, 0.1),
-            names=("operation", "trace", "at", "prompt"),
+            names=("trace", "at", "prompt"),
             inner=_QUERY,
         ),
         ease=3,
@@ -114,13 +121,12 @@ def _fix(dialect: Dialect, model: str, *, failed: bool) -> Fix:
     before = join(
         dialect.client(),
         "while True:\n"
-        + _indent(call)
+        + indented(call)
         + f"\n    answer = {dialect.text}\n    if acceptable(answer):\n        break",
     )
     after = join(
         "import hashlib\nimport json\nimport random\nimport time",
-        dialect.error_import,
-        dialect.client(tries=0),
+        "\n".join(filter(None, [dialect.error_import, dialect.client(tries=0)])),
         """
         TRIES = 2
         given_up: set[str] = set()
@@ -130,7 +136,7 @@ def _fix(dialect: Dialect, model: str, *, failed: bool) -> Fix:
         "    if key in given_up:\n"
         "        return None  # asked before, to no avail\n"
         "    for attempt in range(TRIES):\n"
-        "        try:\n" + _indent(call, 12) + f"\n        except {dialect.transient}:\n"
+        "        try:\n" + indented(call, 12) + f"\n        except {dialect.transient}:\n"
         "            time.sleep(2**attempt + random.random())\n"
         "            continue\n"
         f"        answer = {dialect.text}\n"
@@ -144,10 +150,7 @@ def _fix(dialect: Dialect, model: str, *, failed: bool) -> Fix:
         before,
         after,
         ("Retries of the SDK and of the loop multiply: keep one of them. " if failed else "")
-        + "`acceptable` is the caller's own check and `with_reason` tells the model why its answer was "
+        + "`acceptable` is the caller's own check and `with_reason` tells the model why its "
+        "answer was "
         "refused; a question that failed twice is given up and reported, not asked again.",
     )
-
-
-def _indent(text: str, by: int = 4) -> str:
-    return "\n".join(" " * by + line for line in text.splitlines())

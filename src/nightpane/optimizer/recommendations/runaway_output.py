@@ -23,11 +23,12 @@ NAME = "runaway_output"
 
 
 def limits(subject: Subject) -> Limits:
-    """Return which answers are too long, and what they would be cut to: the operation's p95, or what
-    makes an answer too long where even the p95 is."""
+    """Return which answers are too long, and what they would be cut to: the operation's p95, or,
+    where even that is too long, what makes an answer so."""
     over, usual = subject.tails.output_limit, subject.metrics.output
-    likely = min(usual.p95, over)
-    return Limits(over=over, likely=likely, low=over, high=max(usual.p50, 1.0))
+    if usual.p95 > over:
+        return Limits(over=over, likely=over, low=2 * over, high=max(usual.p50, 1.0))
+    return Limits(over=over, likely=usual.p95, low=over, high=max(usual.p50, 1.0))
 
 
 def advise(subject: Subject) -> Draft | None:
@@ -46,27 +47,30 @@ def advise(subject: Subject) -> Draft | None:
         problem=(
             f"{count(tails.output_calls)} of the {count(subject.metrics.calls)} answers of "
             f"{code(subject.name)} have more than {count(bound.over)} tokens, up to "
-            f"{count(usual.max)}; {count(usual.p50)} are usual and 95 % have {count(usual.p95)} or fewer."
+            f"{count(usual.max)}; {count(usual.p50)} are usual"
+            + (f" and 95 % have {count(usual.p95)} or fewer." if usual.p95 < bound.over else ".")
         ),
         why=(
             f"{percent(share / 100)} of its calls make up "
             f"{percent(tails.output_cost_usd / max(subject.metrics.cost_usd, 1e-12))} of its cost: "
-            f"{spend(subject, tails.output_cost_usd)}. A runaway answer also keeps its caller waiting."
+            f"{spend(subject, tails.output_cost_usd)}. A runaway answer also keeps its caller "
+            "waiting."
         ),
         parts=merged(parts),
         method=(
-            f"The output tokens of these very calls above {count(bound.likely)}, at what they cost. "
+            f"The output tokens of these very calls above {count(bound.likely)}, at what they "
+            "cost. "
             f"Low: only those above {count(bound.low)}; high: those above the median, "
             f"{count(bound.high)}."
             + ("" if scale == 1 else " Read: a part of the traces, scaled by cost to all.")
         ),
-        fix=_fix(subject.dialect, subject.model, _round(max(bound.likely, usual.p95))),
+        fix=_fix(subject.dialect, subject.model, _round(bound.likely)),
         plan=Plan(
             metric=f"Share of answers above {count(bound.over)} tokens",
             unit="%",
             before=share,
             after=share / 10,
-            names=("operation", "output"),
+            names=("output",),
             select="100 * countIf(output > {limit}) / count()",
             values={"limit": bound.over},
         ),
@@ -109,7 +113,9 @@ def _fix(dialect: Dialect, model: str, limit: int) -> Fix:
     return Fix(
         join(dialect.client(), dialect.call(model)),
         after,
-        f"A limit of {count(limit)} tokens leaves the usual answers alone. It stops the cost, not the "
-        "cause: read where the long answers start to repeat themselves, and say in the prompt how long "
+        f"A limit of {count(limit)} tokens leaves the usual answers alone. It stops the cost, "
+        "not the "
+        "cause: read where the long answers start to repeat themselves, and say in the prompt "
+        "how long "
         "an answer should be. A reasoning model's limit must leave room for its reasoning.",
     )

@@ -1,4 +1,4 @@
-"""How Python speaks to each provider: the code that a recommendation's Before and After are made of.
+"""How Python speaks to each provider: what a recommendation's Before and After are made of.
 
 Names from the data (models) enter as literals made by ``repr``, so that no name can become code.
 """
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["Dialect", "dialect_of", "join"]
+__all__ = ["Dialect", "dialect_of", "indented", "join", "literal"]
 
 Api = Literal["openai", "anthropic", "gemini", "bedrock"]
 
@@ -20,7 +20,8 @@ class Dialect:
     """One provider's Python API.
 
     ``api`` tells which of the four shapes; ``package`` and ``client`` which class is imported and
-    with what it is made; ``limit`` the parameter that bounds an answer.
+    with what it is made; ``limit`` the parameter that bounds an answer, and ``most`` the bound
+    where one must be given.
     """
 
     api: Api
@@ -29,6 +30,7 @@ class Dialect:
     made: str
     limit: str
     base_url: str = ""
+    most: int = 1024
 
     def client(self, *, tries: int | None = None, timeout_s: int | None = None) -> str:
         """Return the lines that import and make the client."""
@@ -81,7 +83,7 @@ class Dialect:
         ``system``, ``messages`` and ``limit`` are Python expressions, "" for none; ``more`` further
         arguments (Gemini's go into its config). ``raw_model`` takes the model as an expression.
         """
-        named = model if raw_model else repr(model)
+        named = model if raw_model else literal(model)
         lines = getattr(self, f"_{self.api}")(named, system, messages, limit)
         if self.api == "gemini":
             config = [*lines[2:], *more]
@@ -106,7 +108,7 @@ class Dialect:
         return lines + ([f"{self.limit}={limit}"] if limit else [])
 
     def _anthropic(self, model: str, system: str, messages: str, limit: str) -> list[str]:
-        lines = [f"model={model}", f"max_tokens={limit or 1024}"]
+        lines = [f"model={model}", f"max_tokens={limit or self.most}"]
         return [*lines, *([f"system={system}"] if system else []), f"messages={messages}"]
 
     def _gemini(self, model: str, system: str, messages: str, limit: str) -> list[str]:
@@ -143,7 +145,8 @@ class Dialect:
     def transient(self) -> str:
         """The exceptions worth another try, as an ``except`` names them."""
         return {
-            "openai": "(openai.RateLimitError, openai.InternalServerError, openai.APIConnectionError)",
+            "openai": "(openai.RateLimitError, openai.InternalServerError, "
+            "openai.APIConnectionError)",
             "anthropic": "(anthropic.RateLimitError, anthropic.InternalServerError, "
             "anthropic.APIConnectionError)",
             "gemini": "errors.ServerError",
@@ -211,6 +214,23 @@ def dialect_of(provider: str, family: str, model: str) -> Dialect:
     return _ANTHROPIC if model.lower().startswith("claude") else _OPENAI
 
 
+def literal(text: str) -> str:
+    """Return a Python literal of any text."""
+    quoted = repr(text)
+    return quoted if '"' in quoted or "\\" in quoted else f'"{quoted[1:-1]}"'
+
+
+def indented(text: str, by: int = 4) -> str:
+    """Return code further to the right."""
+    return textwrap.indent(text, " " * by)
+
+
 def join(*blocks: str) -> str:
-    """Return blocks of code with a blank line between them, each without common indentation."""
-    return "\n\n".join(textwrap.dedent(one).strip("\n") for one in blocks if one) + "\n"
+    """Return blocks of code, spaced as Python is: two blank lines around definitions."""
+    text = ""
+    for block in filter(None, (textwrap.dedent(one).strip("\n") for one in blocks)):
+        apart = block.startswith(("def ", "class ")) or text.rsplit("\n\n", 1)[-1].startswith(
+            "def "
+        )
+        text += ("\n\n\n" if apart else "\n\n") + block if text else block
+    return text + "\n"

@@ -10,18 +10,22 @@ from nightpane.optimizer.messages import tool_calls
 from nightpane.optimizer.model import Call, Fix
 from nightpane.optimizer.recommendations.facts import Draft, Part, Plan, Subject
 from nightpane.optimizer.recommendations.money import input_share, scale_to, spend
-from nightpane.optimizer.recommendations.snippets import Dialect, join
+from nightpane.optimizer.recommendations.snippets import Dialect, indented, join
 from nightpane.optimizer.words import code, count, usd
 
 __all__ = ["advise", "loops"]
 
 NAME = "tool_loop"
 _QUERY = f"""SELECT 100 * sum(if(same >= {LOOP}, same - 1, 0)) / sum(same) AS value
-FROM (SELECT trace, signature, count() AS same
-  FROM (SELECT trace, cityHash64(arrayStringConcat(extractAll(answer, {{signature}}))) AS signature
-    FROM {{calls}} WHERE operation = {{operation}} AND trace != '' AND NOT failed
-      AND match(answer, {{tool}}))
-  GROUP BY trace, signature)"""  # noqa: S608 (constants of this package; values go in placeholders)
+FROM (
+  SELECT trace, signature, count() AS same
+  FROM (
+    SELECT trace, arrayStringConcat(extractAll(answer, {{signature}})) AS signature
+    FROM {{calls}}
+    WHERE trace != '' AND failed = 0 AND match(answer, {{tool}})
+  )
+  GROUP BY trace, signature
+)"""  # noqa: S608 (constants of this package; values go in placeholders)
 
 
 def loops(calls: Sequence[Call]) -> list[list[Call]]:
@@ -54,16 +58,19 @@ def advise(subject: Subject) -> Draft | None:
         problem=(
             f"{count(seen.loop_traces)} traces of {code(subject.name)} call a tool with the very "
             f"arguments they called it with before, {LOOP} to "
-            f"{count(max(len(same) for all_ in found.values() for same in all_))} times: the answer "
+            f"{count(max(len(same) for all_ in found.values() for same in all_))} times: the "
+            "answer "
             "had been in the context since the first."
         ),
         why=(
-            f"The calls after the first cost {spend(subject, scale * known)}, and each makes the context of "
+            f"The calls after the first cost {spend(subject, scale * known)}, and each makes the "
+            "context of "
             "all that follow longer."
         ),
         parts=parts,
         method=(
-            "What the calls after the first of each loop cost. Low: the second call is allowed, as a "
+            "What the calls after the first of each loop cost. Low: the second call is allowed, "
+            "as a "
             "check."
             + ("" if scale == 1 else f" Read: {count(len(found))} traces, scaled by cost to all.")
         ),
@@ -73,7 +80,7 @@ def advise(subject: Subject) -> Draft | None:
             unit="%",
             before=share,
             after=share / 10,
-            names=("operation", "trace", "answer", "failed"),
+            names=("trace", "answer", "failed"),
             inner=_QUERY,
             values={"signature": CONTENT["signature"], "tool": CONTENT["tool"]},
         ),
@@ -108,7 +115,7 @@ def _fix(dialect: Dialect, model: str) -> Fix:
     call = dialect.call(
         model, more=["tools=TOOLS"] if dialect.api != "bedrock" else ["toolConfig=TOOLS"]
     )
-    loop = "\n".join("    " + line for line in call.splitlines())
+    loop = indented(call)
     step = """
     for name, arguments in tool_calls(response):
         messages.append(tool_message(name, {run}))
@@ -141,6 +148,7 @@ def _fix(dialect: Dialect, model: str) -> Fix:
     return Fix(
         before,
         after,
-        "`tool_calls`, `tool_message` and `run_tool` stand for the loop's own. Let a call that changes "
+        "`tool_calls`, `tool_message` and `run_tool` stand for the loop's own. Let a call that "
+        "changes "
         "something clear `results`: after an edit, reading the same file again is no loop.",
     )
