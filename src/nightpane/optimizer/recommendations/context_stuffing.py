@@ -21,6 +21,12 @@ from nightpane.optimizer.words import code, count, percent
 __all__ = ["SUMMARY_TOKENS", "advise"]
 
 NAME = "context_stuffing"
+_CACHED = {
+    "openai": "the provider's cache takes it by itself from 1,024 tokens on",
+    "anthropic": "a cache takes it where the last message carries `cache_control`",
+    "gemini": "the provider's cache takes it by itself",
+    "bedrock": "a cache takes it where the last message ends in a `cachePoint`",
+}
 SUMMARY_TOKENS = 500
 _TURNS, _MANY_TURNS, _FEW_TURNS = 4, 8, 2
 
@@ -160,9 +166,7 @@ def _fix(dialect: Dialect, model: str) -> Fix:
         before,
         after,
         "`summary` is kept by the loop (what was tried, found and decided, in some 300 words), "
-        "written "
-        "by a small model when turns fall out; `with_text` appends it to the first message. Move "
-        "the "
-        "window some turns at a time: between two moves the beginning stays the same and can be "
-        "cached.",
+        "written by a small model when turns fall out; `with_text` appends it to the first message. "
+        "Move the window some turns at a time: between two moves the beginning stays the same, and "
+        f"{_CACHED[dialect.api]}.",
     )

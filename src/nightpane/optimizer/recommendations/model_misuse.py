@@ -56,7 +56,7 @@ def advise(subject: Subject) -> Draft | None:
         issues.setdefault(
             group.trace_id,
             f"{calls_of(group.calls)} of {code(group.model, 40)}, "
-            f"{group.tokens.output / group.calls:,.0f} output tokens each; "
+            f"{group.tokens.output:,.0f} output tokens; "
             f"{usd(group.cost_usd - part.usd)} on {code(_name(small), 40)}",
         )
     if not parts:
