@@ -43,8 +43,7 @@ def unpriced(subject: Subject, one: Unpriced) -> Draft | None:
         title=f"Send prices with the calls of {code(one.model, 60)}",
         problem=(
             f"{count(one.calls)} calls of {code(one.model)} ({count(one.tokens.total)} tokens) "
-            "reached "
-            f"PostHog without a cost, since it has no price for the model."
+            "reached PostHog without a cost, since it has no price for the model."
         ),
         why=known,
         parts=[],
@@ -94,9 +93,8 @@ def differing(subject: Subject, one: CrossCheck) -> Draft | None:
         ),
         why=(
             f"{spend(subject, amount)} of the recorded cost is in doubt. An agreement with the "
-            "provider "
-            "explains it, as does a price that changed; so does a tool that counts cached tokens "
-            "twice."
+            "provider explains it, as does a price that changed; so does a tool that counts "
+            "cached tokens twice."
         ),
         parts=[],
         method="No saving: which of the two is right is on the provider's invoice.",

@@ -107,11 +107,10 @@ def advise(subject: Subject) -> Draft | None:
         title=f"Cache the {prefix}-token prefix of {code(subject.name, 60)}",
         problem=(
             f"The prompts of {code(subject.name)} begin alike for at least {prefix} tokens, "
-            f"{percent(likely.prefix_tokens / max(prompt / subject.metrics.calls, 1))} of the mean "
-            f"prompt, and {percent(cached / prompt if prompt else 0)} of its prompt tokens came "
-            "from "
-            f"a cache. {hits} of the calls follow another with the same beginning within five "
-            "minutes."
+            f"{percent(likely.prefix_tokens / max(prompt / subject.metrics.calls, 1))} of the "
+            f"mean prompt, and {percent(cached / prompt if prompt else 0)} of its prompt tokens "
+            f"came from a cache. {hits} of the calls follow another with the same beginning "
+            "within five minutes."
         ),
         why=(
             f"These calls cost {spend(subject, cost)}; the shared beginning is paid at the full "
@@ -121,10 +120,8 @@ def advise(subject: Subject) -> Draft | None:
         parts=parts,
         method=(
             f"Each call replayed in order against a cache of five minutes: {count(likely.reads)} "
-            "reads "
-            f"and {count(likely.writes)} writes at the price map's rates. Low: it forgets after "
-            "two and "
-            "a half minutes; high: it keeps the prefix for an hour."
+            f"reads and {count(likely.writes)} writes at the price map's rates. Low: it forgets "
+            "after two and a half minutes; high: it keeps the prefix for an hour."
             + ("" if scale == 1 else f" Read: the latest {count(len(read))} calls, scaled by cost.")
         ),
         fix=_fix(subject.dialect, subject),
@@ -168,8 +165,8 @@ def _issues(calls: Sequence[Prefixed], replayed: _Replay) -> dict[str, str]:
     )
     return {
         trace: f"{count(sum(sizes[trace]))} prompt tokens in full over {len(sizes[trace])} "
-        f"call{'s' if len(sizes[trace]) > 1 else ''}; "
-        f"{usd(replayed.saved[trace])} less with a cache"
+        f"call{'s' if len(sizes[trace]) > 1 else ''}; {usd(replayed.saved[trace])} less with a "
+        "cache"
         for trace in best[:10]
     }
 
@@ -182,9 +179,8 @@ def _fix(dialect: Dialect, subject: Subject) -> Fix:
         return Fix(
             before,
             join(client, dialect.call(model, system=system)),
-            "Mark the end of what never changes. Whatever varies (dates, ids, user data) belongs "
-            "after "
-            "the mark: one changed character before it misses the cache.",
+            "Mark the end of what never changes. Whatever varies (dates, ids, user data) "
+            "belongs after the mark: one changed character before it misses the cache.",
         )
     if dialect.api == "bedrock":
         after = dialect.call(model).replace(
@@ -206,9 +202,8 @@ def _fix(dialect: Dialect, subject: Subject) -> Fix:
         return Fix(
             before,
             after,
-            "An explicit cache also costs storage by the hour, which the price map does not list "
-            "and "
-            "the saving leaves out: let it expire when traffic stops.",
+            "An explicit cache also costs storage by the hour, which the price map does not "
+            "list and the saving leaves out: let it expire when traffic stops.",
         )
     return _openai(dialect, subject, client)
 
@@ -230,8 +225,7 @@ def _openai(dialect: Dialect, subject: Subject, client: str) -> Fix:
         before,
         join(client, after),
         f"{dialect.title} caches beginnings of 1,024 tokens and more by itself, yet these calls "
-        "hardly "
-        "hit. Keep the shared part byte for byte the same and first"
+        "hardly hit. Keep the shared part byte for byte the same and first"
         + (
             ", and give calls that share it one `prompt_cache_key`, so that they reach the same "
             "cache."

@@ -85,21 +85,19 @@ def advise(subject: Subject) -> Draft | None:
         title=f"Keep a window of the conversation in {code(subject.name, 60)}",
         problem=(
             f"In {count(seen.growing_traces)} of the {count(seen.traces)} traces of "
-            f"{code(subject.name)} every call sends all that was said before: "
-            f"{percent(resent)} of their prompt tokens had been sent already, and a cache gave "
+            f"{code(subject.name)} every call sends all that was said before: {percent(resent)} "
+            "of their prompt tokens had been sent already, and a cache gave "
             f"{percent(seen.growing_cached / max(seen.growing_prompt, 1.0))} of them."
         ),
         why=(
             f"These traces cost {spend(subject, cost)}. With n turns the cost grows as n²: the "
-            "longest "
-            f"conversations, {count(seen.calls_max)} calls at most, cost the most by far."
+            f"longest conversations, {count(seen.calls_max)} calls at most, cost the most by far."
         ),
         parts=parts,
         method=(
-            f"Each trace replayed with its own sizes: what it opened with, a summary of "
+            "Each trace replayed with its own sizes: what it opened with, a summary of "
             f"{SUMMARY_TOKENS} tokens and the latest {_TURNS} turns; reading the dropped turns "
-            "once for "
-            f"the summary is paid. Low: {_MANY_TURNS} turns; high: {_FEW_TURNS}."
+            f"once for the summary is paid. Low: {_MANY_TURNS} turns; high: {_FEW_TURNS}."
             + (
                 ""
                 if read.scale == 1
@@ -166,7 +164,7 @@ def _fix(dialect: Dialect, model: str) -> Fix:
         before,
         after,
         "`summary` is kept by the loop (what was tried, found and decided, in some 300 words), "
-        "written by a small model when turns fall out; `with_text` appends it to the first message. "
-        "Move the window some turns at a time: between two moves the beginning stays the same, and "
-        f"{_CACHED[dialect.api]}.",
+        "written by a small model when turns fall out; `with_text` appends it to the first "
+        "message. Move the window some turns at a time: between two moves the beginning stays "
+        f"the same, and {_CACHED[dialect.api]}.",
     )

@@ -61,8 +61,7 @@ def advise_on(kind: str, subject: Subject) -> Draft | None:
         parts=_parts(subject, groups) if about.paid else [],
         method=(
             "What the failed calls cost, if they are all prevented. Low: those of the most "
-            "frequent "
-            "model alone."
+            "frequent model alone."
             if about.paid
             else "No saving is claimed: calls that succeed cost money too."
         ),

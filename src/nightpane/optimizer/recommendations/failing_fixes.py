@@ -26,8 +26,7 @@ def truncated(subject: Subject) -> Fix:
         join(dialect.client(), dialect.call(model, limit=str(now)), f"use({dialect.text})"),
         join(after, f"use({dialect.text})"),
         f"The cut answers end at {count(now)} tokens. Raise the limit, and check why an answer "
-        "ended "
-        "before using it; where shorter answers would do, ask for them in the prompt.",
+        "ended before using it; where shorter answers would do, ask for them in the prompt.",
     )
 
 
@@ -67,10 +66,9 @@ def empty(subject: Subject) -> Fix:
     return Fix(
         join(dialect.client(), dialect.call(model), f"use({dialect.text})"),
         after,
-        "An empty answer passes for a success. Refuse it, and log why the model stopped: a content "
-        "filter, a stop sequence at the very start, or a limit that reasoning used up ask for "
-        "different "
-        "remedies.",
+        "An empty answer passes for a success. Refuse it, and log why the model stopped: a "
+        "content filter, a stop sequence at the very start, or a limit that reasoning used up "
+        "ask for different remedies.",
     )
 
 
@@ -97,12 +95,10 @@ def rate_limits(subject: Subject) -> Fix:
     )
     why = (
         "The limits follow its own bursts: send fewer calls at once, and let the client wait as "
-        "the "
-        "answer's Retry-After asks."
+        "the answer's Retry-After asks."
         if own
         else "Its own load is as usual when the limit is reached: another program uses the same "
-        "key. "
-        "Retries with pauses help; a key or a quota of its own helps more."
+        "key. Retries with pauses help; a key or a quota of its own helps more."
     )
     return Fix(before, after, f"{why} The numbers are to be set by the account's limit.")
 
@@ -116,12 +112,9 @@ def timeouts(subject: Subject) -> Fix:
         join(dialect.client(), dialect.call(model)),
         join(dialect.client(tries=1, timeout_s=limit), dialect.call(model, limit=str(most))),
         f"Half of its calls answer within {usual.p50:.1f} s and 95 % within {usual.p95:.1f} s. A "
-        "time "
-        f"limit of {limit} s ends the hopeless ones early, one retry gives them a second chance, "
-        "and a "
-        "bound on the answer keeps long generations from running into it. Stream answers that "
-        "people "
-        "wait for.",
+        f"time limit of {limit} s ends the hopeless ones early, one retry gives them a second "
+        "chance, and a bound on the answer keeps long generations from running into it. Stream "
+        "answers that people wait for.",
     )
 
 
@@ -143,8 +136,7 @@ def errors(subject: Subject) -> Fix:
         join(dialect.client(), dialect.call(model), f"use({dialect.text})"),
         after,
         "Read the message in the excerpt first. A request that is wrong (4xx) fails as often as "
-        "it is "
-        "sent: `check` must refuse it before it is. What is the provider's fault (5xx, "
-        "connections) is "
-        "worth a retry with pauses, which the SDK does by itself, and no more than that.",
+        "it is sent: `check` must refuse it before it is. What is the provider's fault (5xx, "
+        "connections) is worth a retry with pauses, which the SDK does by itself, and no more "
+        "than that.",
     )

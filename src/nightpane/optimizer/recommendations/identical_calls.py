@@ -32,20 +32,17 @@ def advise(subject: Subject) -> Draft | None:
         title=f"Answer repeated prompts of {code(subject.name, 60)} from memory",
         problem=(
             f"{count(again)} calls of {code(subject.name)} send a model exactly what another "
-            "trace had "
-            f"sent it: {count(len(read))} prompts are repeated, one of them by "
-            f"{count(most.traces)} "
-            "traces, and each answer is paid for anew."
+            f"trace had sent it: {count(len(read))} prompts are repeated, one of them by "
+            f"{count(most.traces)} traces, and each answer is paid for anew."
         ),
         why=(
-            f"The repeats cost {spend(subject, scale * known)}; from memory they cost nothing and "
-            "come at once."
+            f"The repeats cost {spend(subject, scale * known)}; from memory they cost nothing "
+            "and come at once."
         ),
         parts=parts,
         method=(
             "Of each repeated prompt, what its calls cost on average times the traces after the "
-            "first. "
-            "Low: an answer is kept for a day only."
+            "first. Low: an answer is kept for a day only."
             + (
                 ""
                 if scale == 1
@@ -107,8 +104,7 @@ def _fix(dialect: Dialect, model: str) -> Fix:
         after.replace(
             "client = ", "answers = redis.Redis(decode_responses=True)\nclient = ", 1
         ).replace("import json\n", "import json\n\nimport redis\n", 1),
-        "Right where an answer may be used twice; not where a fresh sample is wanted. Everything "
-        "that "
-        "shapes the answer (model, system prompt, tools, temperature) belongs into the key. If the "
-        "repeats are a job that runs twice, mend the job instead.",
+        "Right where an answer may be used twice; not where a fresh sample is wanted. "
+        "Everything that shapes the answer (model, system prompt, tools, temperature) belongs "
+        "into the key. If the repeats are a job that runs twice, mend the job instead.",
     )

@@ -94,9 +94,9 @@ def plan_days(subject: Subject, plan: Plan) -> tuple[int, str]:
     rate = f"{a_day:.1f}" if a_day < 10 else count(a_day)
     if days > window:
         return window, (
-            f"The change shows in about {count(needed)} {unit}, {count(days)} days at the present "
-            f"{rate} a day: {window} days will only show it if it is larger, so judge the traces "
-            "too."
+            f"The change shows in about {count(needed)} {unit}, {count(days)} days at the "
+            f"present {rate} a day: {window} days will only show it if it is larger, so judge "
+            "the traces too."
         )
     if window < _WEEK_DAYS:
         return window, f"The analysis itself read {window} days, at {rate} {unit} a day."

@@ -55,9 +55,8 @@ def advise(subject: Subject) -> Draft | None:
         parts.append(part)
         issues.setdefault(
             group.trace_id,
-            f"{calls_of(group.calls)} of {code(group.model, 40)}, "
-            f"{group.tokens.output:,.0f} output tokens; "
-            f"{usd(group.cost_usd - part.usd)} on {code(_name(small), 40)}",
+            f"{calls_of(group.calls)} of {code(group.model, 40)}, {group.tokens.output:,.0f} "
+            f"output tokens; {usd(group.cost_usd - part.usd)} on {code(_name(small), 40)}",
         )
     if not parts:
         return None
@@ -74,22 +73,21 @@ def advise(subject: Subject) -> Draft | None:
         cause=NAME,
         title=f"Answer {code(subject.name, 60)} with {code(_name(small), 40)}",
         problem=(
-            f"{name} asks {code(model)} for answers of {count(seen.output.p50)} tokens (95 % have "
-            f"{count(seen.output.p95)} or fewer) from prompts of {count(seen.prompt.p50)}. No "
-            "tool is "
-            f"called and no context grows: it is a short decision, made {count(seen.calls)} times."
+            f"{name} asks {code(model)} for answers of {count(seen.output.p50)} tokens (95 % "
+            f"have {count(seen.output.p95)} or fewer) from prompts of {count(seen.prompt.p50)}. "
+            "No tool is called and no context grows: it is a short decision, made "
+            f"{count(seen.calls)} times."
         ),
         why=(
             f"These calls cost {spend(subject, cost)}; on {code(_name(small))} the same tokens "
-            "cost "
-            f"{usd(max(cost - saved, 0))}, {percent(max(cost - saved, 0) / cost if cost else 0)} "
-            "of it."
+            f"cost {usd(max(cost - saved, 0))}, "
+            f"{percent(max(cost - saved, 0) / cost if cost else 0)} of it."
         ),
         parts=merged(parts),
         method=(
             f"The very tokens of these calls at the prices of {code(_name(small))}. Low: a fifth "
-            "of its "
-            "answers are refused and asked again of the large model, which is then paid as well."
+            "of its answers are refused and asked again of the large model, which is then paid "
+            "as well."
             + ("" if scale == 1 else f" Read: {count(len(groups))} traces, scaled by cost to all.")
         ),
         fix=_fix(subject.dialect_of(model), model, _name(small)),
@@ -178,6 +176,6 @@ def decide(messages: list) -> str:
         before,
         join(dialect.client(), after),
         "Before switching, replay a hundred recorded prompts on the small model and compare its "
-        "answers "
-        "with the recorded ones; an answer that the caller would refuse goes to the large model.",
+        "answers with the recorded ones; an answer that the caller would refuse goes to the "
+        "large model.",
     )

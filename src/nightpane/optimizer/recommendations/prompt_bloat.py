@@ -81,12 +81,10 @@ def advise(subject: Subject) -> Draft | None:
             f"What the tokens above {target} cost in these very calls. "
             + (
                 f"How much can go must be tried: low is a cut to {count(bound.low)} tokens, high "
-                "one to "
-                f"{count(bound.high)}."
+                f"one to {count(bound.high)}."
                 if whole
                 else "That is the median, which the operation's other calls do with. Low: only "
-                "what "
-                f"exceeds {count(bound.low)}."
+                f"what exceeds {count(bound.low)}."
             )
             + ("" if scale == 1 else " Read: a part of the traces, scaled by cost to all.")
         ),
@@ -134,14 +132,13 @@ def _problem(subject: Subject, whole: bool) -> str:
         return (
             f"{name} opens with {count(first)} prompt tokens (median) for an answer of "
             f"{count(seen.output.p50)}: {count(first / max(seen.output.p50, 1))} tokens are read "
-            "for "
-            "each one written."
+            "for each one written."
         )
     tails = subject.tails
     return (
         f"{count(tails.prompt_calls)} of the {count(seen.calls)} calls of {name} send more than "
-        f"{count(tails.prompt_limit)} tokens, where {count(seen.prompt.p50)} are usual, and their "
-        "answers are no longer than the others'."
+        f"{count(tails.prompt_limit)} tokens, where {count(seen.prompt.p50)} are usual, and "
+        "their answers are no longer than the others'."
     )
 
 
@@ -151,8 +148,8 @@ def _issues(groups: tuple[Group, ...], usual: float, *, whole: bool) -> dict[str
         if one.trace_id and one.trace_id not in found:
             beside = "" if whole else f"; {count(usual)} are usual"
             found[one.trace_id] = (
-                f"{calls_of(one.calls)}: {count(one.tokens.prompt / one.calls)} prompt tokens for "
-                f"{count(one.tokens.output / one.calls)} of answer{beside}"
+                f"{calls_of(one.calls)}: {count(one.tokens.prompt / one.calls)} prompt tokens "
+                f"for {count(one.tokens.output / one.calls)} of answer{beside}"
             )
     return found
 
@@ -215,8 +212,7 @@ def _fix(dialect: Dialect, model: str, target: int) -> Fix:
         before,
         after,
         "Look at the excerpt for what fills the prompt: retrieved passages, whole files, tool "
-        "output "
-        "or examples. Rank it against the question (`ranked` stands for your search's own "
-        "score), keep "
-        "what fits a budget, and compare answers on recorded prompts before and after.",
+        "output or examples. Rank it against the question (`ranked` stands for your search's "
+        "own score), keep what fits a budget, and compare answers on recorded prompts before "
+        "and after.",
     )

@@ -66,8 +66,9 @@ def advise(subject: Subject) -> Draft | None:
         cause=NAME,
         title=f"Stop the retry storms of {code(subject.name, 60)}",
         problem=(
-            f"{count(len(storms) * read.scale)} of the {count(subject.patterns.traces)} traces of "
-            f"{code(subject.name)} send the same prompt again, up to {count(most)} times in a row"
+            f"{count(len(storms) * read.scale)} of the {count(subject.patterns.traces)} traces "
+            f"of {code(subject.name)} send the same prompt again, up to {count(most)} times in a "
+            "row"
             + (
                 f"; {count(failed)} of these calls had failed."
                 if failed
@@ -78,8 +79,7 @@ def advise(subject: Subject) -> Draft | None:
         parts=parts,
         method=(
             "What the calls after the first retry cost, run by run. Low: two retries are "
-            "allowed, as in "
-            "the SDK's own default; high: none."
+            "allowed, as in the SDK's own default; high: none."
             + ("" if read.scale == 1 else f" Read: {count(len(storms))} storms, scaled to all.")
         ),
         fix=_fix(subject.dialect, subject.model, failed=bool(failed)),
@@ -151,6 +151,6 @@ def _fix(dialect: Dialect, model: str, *, failed: bool) -> Fix:
         after,
         ("Retries of the SDK and of the loop multiply: keep one of them. " if failed else "")
         + "`acceptable` is the caller's own check and `with_reason` tells the model why its "
-        "answer was "
-        "refused; a question that failed twice is given up and reported, not asked again.",
+        "answer was refused; a question that failed twice is given up and reported, not asked "
+        "again.",
     )

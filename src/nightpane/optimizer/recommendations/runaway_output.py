@@ -52,15 +52,14 @@ def advise(subject: Subject) -> Draft | None:
         ),
         why=(
             f"{percent(share / 100)} of its calls make up "
-            f"{percent(tails.output_cost_usd / max(subject.metrics.cost_usd, 1e-12))} of its cost: "
-            f"{spend(subject, tails.output_cost_usd)}. A runaway answer also keeps its caller "
-            "waiting."
+            f"{percent(tails.output_cost_usd / max(subject.metrics.cost_usd, 1e-12))} of its "
+            f"cost: {spend(subject, tails.output_cost_usd)}. A runaway answer also keeps its "
+            "caller waiting."
         ),
         parts=merged(parts),
         method=(
             f"The output tokens of these very calls above {count(bound.likely)}, at what they "
-            "cost. "
-            f"Low: only those above {count(bound.low)}; high: those above the median, "
+            f"cost. Low: only those above {count(bound.low)}; high: those above the median, "
             f"{count(bound.high)}."
             + ("" if scale == 1 else " Read: a part of the traces, scaled by cost to all.")
         ),
@@ -114,8 +113,7 @@ def _fix(dialect: Dialect, model: str, limit: int) -> Fix:
         join(dialect.client(), dialect.call(model)),
         after,
         f"A limit of {count(limit)} tokens leaves the usual answers alone. It stops the cost, "
-        "not the "
-        "cause: read where the long answers start to repeat themselves, and say in the prompt "
-        "how long "
-        "an answer should be. A reasoning model's limit must leave room for its reasoning.",
+        "not the cause: read where the long answers start to repeat themselves, and say in the "
+        "prompt how long an answer should be. A reasoning model's limit must leave room for its "
+        "reasoning.",
     )

@@ -59,19 +59,16 @@ def advise(subject: Subject) -> Draft | None:
             f"{count(seen.loop_traces)} traces of {code(subject.name)} call a tool with the very "
             f"arguments they called it with before, {LOOP} to "
             f"{count(max(len(same) for all_ in found.values() for same in all_))} times: the "
-            "answer "
-            "had been in the context since the first."
+            "answer had been in the context since the first."
         ),
         why=(
             f"The calls after the first cost {spend(subject, scale * known)}, and each makes the "
-            "context of "
-            "all that follow longer."
+            "context of all that follow longer."
         ),
         parts=parts,
         method=(
             "What the calls after the first of each loop cost. Low: the second call is allowed, "
-            "as a "
-            "check."
+            "as a check."
             + ("" if scale == 1 else f" Read: {count(len(found))} traces, scaled by cost to all.")
         ),
         fix=_fix(subject.dialect, subject.model),
@@ -149,6 +146,6 @@ def _fix(dialect: Dialect, model: str) -> Fix:
         before,
         after,
         "`tool_calls`, `tool_message` and `run_tool` stand for the loop's own. Let a call that "
-        "changes "
-        "something clear `results`: after an edit, reading the same file again is no loop.",
+        "changes something clear `results`: after an edit, reading the same file again is no "
+        "loop.",
     )
