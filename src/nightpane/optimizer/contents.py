@@ -30,6 +30,7 @@ _SHARED_BY = 5
 _LEAST_SHARING = 10
 LOOP = 4
 _FEW = 5
+_LOOPS_NAMED = 200
 
 # The answer's first text, in the shapes the wrappers write.
 _TEXT = """JSONExtractString(answer, 1, 'content') AS plain,
@@ -188,5 +189,5 @@ def _looping(one: Contents, rows: list[Row]) -> Contents:
         loop_traces=len(rows),
         loop_calls=sum(int(row["again"]) for row in rows),
         loop_cost_usd=sum(float(row["usd"] or 0) for row in rows),
-        loop_ids=tuple(row["trace"] for row in rows[:10]),
+        loop_ids=tuple(row["trace"] for row in rows[:_LOOPS_NAMED]),
     )
