@@ -36,6 +36,7 @@ MAX_BATCH_BYTES = 4 * 1024 * 1024
 
 _FIRST_RETRY_S = 0.5
 _MAX_RETRY_S = 60.0
+_LEAST_RETRY_S = 0.1
 _UNROUTED_S = 5.0
 _TIDY_S = 60.0
 _BATCH = "/batch/"
@@ -49,6 +50,7 @@ class _Line:
     """How a route fares: when it may be tried again, and how much at once."""
 
     not_before: float = 0.0
+    failed_at: float = 0.0
     attempts: int = 0
     patient: bool = False
     max_events: int = MAX_BATCH_EVENTS
@@ -131,10 +133,13 @@ class Sender:
         return self._due
 
     def hurry(self) -> None:
-        """Let the next step try again at once where only our own back-off says to wait."""
+        """Let the next step try again where only our own back-off says to wait.
+
+        Even so an attempt comes no sooner than 100 ms after one that failed.
+        """
         for line in list(self._lines.values()):
             if not line.patient:
-                line.not_before = 0.0
+                line.not_before = min(line.not_before, line.failed_at + _LEAST_RETRY_S)
         self._hurried += 1
 
     def is_held_up(self) -> bool:
@@ -337,7 +342,8 @@ class Sender:
         line.attempts += 1
         wait_s = min(_MAX_RETRY_S, _FIRST_RETRY_S * 2 ** min(line.attempts - 1, 20))
         wait_s = max(wait_s * (0.5 + self._jitter() / 2), verdict.wait_s)
-        line.not_before = self._monotonic() + wait_s
+        line.failed_at = self._monotonic()
+        line.not_before = line.failed_at + wait_s
         line.patient = verdict.wait_s > 0
         self._is_due(wait_s)
         self._counters.add("retries")

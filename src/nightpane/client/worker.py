@@ -117,6 +117,7 @@ class Worker:
             if self._threads:
                 return True
             self._reset()
+            self._dirty.set()  # what starts the threads is an event, and others follow it
             args = (self._dirty, self._wake, self._ended)
             threads = [
                 threading.Thread(target=target, args=args, name=name, daemon=True)
