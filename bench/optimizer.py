@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
 import os
 import subprocess
 import sys
@@ -113,7 +114,12 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="nightpane-bench-") as temporary:
         folder = asked.keep or Path(temporary) / "data"
         if not folder.exists():
-            fill(folder, asked.generations)
+            # In a process of its own: what that one used would count for its children too.
+            maker = multiprocessing.get_context("spawn").Process(
+                target=fill, args=(folder, asked.generations)
+            )
+            maker.start()
+            maker.join()
         print(json.dumps(measure(folder, asked.generations)))
 
 
