@@ -28,8 +28,9 @@ dev: .venv/.installed-dev
 demo: venv
 	@$(BIN)/nightpane demo $(ARGS)
 
+# A file's tests share a server, so they stay together.
 test: dev
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile $(ARGS)
 
 lint: dev
 	$(BIN)/ruff format --check .
