@@ -17,7 +17,7 @@ from nightpane.ids import is_ulid, session_id_from_ulid
 from nightpane.testing import LocalServer
 
 ROOT = Path(__file__).parents[2]
-LOOP = ROOT / "examples" / "drop-in" / "loop.py"
+LOOP = ROOT / "examples" / "drop-in" / "climb.py"
 # What differs from one run of the same loop to the next.
 VARIES = {"ts", "client", "latency_ms"}
 IDS = {"run_id", "round_id", "step_id", "suite_id", "$ai_trace_id", "$ai_parent_id"}

@@ -1,7 +1,7 @@
 """A loop in a repository that does not depend on nightpane: all it has is the drop-in file.
 
     POSTHOG_API_KEY=phc_… POSTHOG_HOST=http://127.0.0.1:8321 AUTORESEARCH_PROJECT=autoresearch \
-        python examples/drop-in/loop.py
+        python examples/drop-in/climb.py
 """
 
 from __future__ import annotations
