@@ -23,14 +23,12 @@ _WORDS = {
 
 
 @click.command("init")
-@click.argument(
-    "folder", metavar="[DIR]", type=click.Path(file_okay=False, path_type=Path), default="."
-)
+@click.argument("folder", type=click.Path(file_okay=False, path_type=Path), default=".")
 @click.option("--check", is_flag=True, help="Write nothing; exit 1 when the file has drifted.")
 @click.option("--force", is_flag=True, help="Overwrite a file that was edited by hand.")
 @json_option
 def command(folder: Path, check: bool, force: bool, as_json: bool) -> int:
-    """Write observability/posthog_client.py, the same file in every repository, into DIR.
+    """Write observability/posthog_client.py, the same file in every repository, into FOLDER.
 
     A loop tracks through it with nightpane installed or with PostHog's SDK alone. A file that was
     edited by hand is left alone.
