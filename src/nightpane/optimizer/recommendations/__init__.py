@@ -46,6 +46,7 @@ from nightpane.optimizer.recommendations.excerpts import excerpt
 from nightpane.optimizer.recommendations.facts import Draft, Material, Subject
 from nightpane.optimizer.recommendations.reading import Seen, Wanted
 from nightpane.optimizer.source import Source
+from nightpane.optimizer.words import code, percent
 
 __all__ = ["run"]
 
@@ -64,6 +65,7 @@ _LEAST_SHARE, _LEAST_OF_OPERATION = 0.001, 0.01
 _MOST = 20
 _SHOWN = 5
 _IDS = 1000
+_MOST_OF_IT = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,11 @@ class _Advice:
     def id(self) -> str:
         about = self.draft.about or self.subject.name
         return f"{self.draft.cause}:{re.sub(r'[^!-~]+', '_', about)[:100]}"
+
+    @property
+    def shown(self) -> list[str]:
+        """The traces of the table of evidence."""
+        return list(self.draft.issues)[:_SHOWN]
 
     @property
     def saved_usd(self) -> float:
@@ -231,35 +238,46 @@ def _since(subject: Subject) -> datetime:
 def _recommendations(
     source: Source, scope: Scope, found: Sequence[_Advice]
 ) -> Iterator[Recommendation]:
-    shown = [(one, list(one.draft.issues)[:_SHOWN]) for one in found]
-    known = reading.seen(
-        source, scope, {(one.subject.name, trace) for one, ids in shown for trace in ids}
-    )
     planned = [
-        (one.subject, one.draft.plan, *measuring.plan_days(one.subject, one.draft.plan))
+        (one.subject, one.draft.plan, measuring.timing(one.subject, one.draft.plan))
         for one in found
     ]
-    numbers = measuring.baselines(source, scope, [plan[:3] for plan in planned])
-    for place, ((one, ids), plan, baseline) in enumerate(
-        zip(shown, planned, numbers, strict=True), 1
-    ):
+    numbers = measuring.baselines(source, scope, planned)
+    kept = [
+        (one, measuring.measurement(subject, plan, timed, number))
+        for one, (subject, plan, timed), number in zip(found, planned, numbers, strict=True)
+        if not measuring.is_gone(plan, timed, number)
+    ]
+    pairs = {(one.subject.name, trace) for one, _ in kept for trace in one.shown}
+    known = reading.seen(source, scope, pairs)
+    for place, (one, measurement) in enumerate(kept, 1):
         draft, name = one.draft, one.subject.name
-        rows = [(trace, known[name, trace]) for trace in ids if (name, trace) in known]
+        rows = [(trace, known[name, trace]) for trace in one.shown if (name, trace) in known]
         yield Recommendation(
             id=one.id,
             cause=draft.cause,
             operation=name,
             title=draft.title,
             problem=draft.problem,
-            why=draft.why,
+            why=draft.why + _concentration(draft),
             evidence=tuple(_evidence(draft, name, trace, seen) for trace, seen in rows),
             excerpt=excerpt(draft.excerpt, [seen for _, seen in rows]),
             fix=draft.fix,
-            measurement=measuring.measurement(*plan, baseline),
+            measurement=measurement,
             saving=money.saving(one.subject, draft, _ids(draft)),
             ease=draft.ease,
             priority=place,
         )
+
+
+def _concentration(draft: Draft) -> str:
+    """Say so when a single trace makes up most of a saving: then it may be an accident."""
+    saved = {part.trace_id: part.usd for part in draft.parts if part.trace_id}
+    most = max(sorted(saved), key=lambda trace: saved[trace], default="")
+    total = sum(saved.values())
+    if len(saved) < 2 or saved[most] <= _MOST_OF_IT * total:
+        return ""
+    return f" One trace, {code(most, 80)}, makes up {percent(saved[most] / total)} of the saving."
 
 
 def _evidence(draft: Draft, name: str, trace: str, seen: Seen) -> Evidence:

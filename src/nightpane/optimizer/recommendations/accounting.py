@@ -15,6 +15,13 @@ from nightpane.optimizer.words import code, count, percent, usd
 __all__ = ["differing", "unpriced"]
 
 _LEAST_CALLS, _LEAST_SHARE = 20, 0.01
+_NO_MODEL = "unknown"
+_CLIENT = """
+from posthog import Posthog
+
+posthog = Posthog(POSTHOG_API_KEY, host=POSTHOG_HOST)
+"""
+_TOKENS = ('"$ai_input_tokens": input_tokens,', '"$ai_output_tokens": output_tokens,')
 _WEIGHT = 0.1
 """Of the amount in question: what seeing a cost is worth, beside saving it."""
 
@@ -30,6 +37,8 @@ def unpriced(subject: Subject, one: Unpriced) -> Draft | None:
     if not groups or not enough:
         return None
     price = subject.price(one.model, one.provider)
+    if one.model == _NO_MODEL:
+        return _unnamed(subject, one, groups)
     known = (
         f"The price map has it as {code(one.resolved)}, which makes it "
         f"{spend(subject, one.backfilled_usd or 0)}; dashboards show 0."
@@ -65,6 +74,32 @@ def unpriced(subject: Subject, one: Unpriced) -> Draft | None:
     )
 
 
+def _unnamed(subject: Subject, one: Unpriced, groups: tuple[Group, ...]) -> Draft:
+    """Return the advice to say which model was called."""
+    return Draft(
+        cause="unnamed_model",
+        title=f"Record the model of the calls of {code(subject.name, 60)}",
+        problem=(
+            f"{count(one.calls)} calls ({count(one.tokens.total)} tokens), most of "
+            f"{code(subject.name)}, reached PostHog without `$ai_model`."
+        ),
+        why="Without a model there is no price: what they cost is in no total, here or elsewhere.",
+        parts=[],
+        method="No saving: the cost is paid either way, only unseen.",
+        fix=_naming(),
+        plan=Plan(
+            metric="Share of calls without a model",
+            unit="%",
+            before=100.0,
+            after=0.0,
+            names=("model",),
+            select="100 * countIf(isNull(model) OR model = '') / count()",
+        ),
+        ease=3,
+        issues=_issues(groups, "without a model"),
+    )
+
+
 def differing(subject: Subject, one: CrossCheck) -> Draft | None:
     """Return the advice to look at a model whose recorded cost is not what its prices say."""
     groups = tuple(
@@ -74,9 +109,11 @@ def differing(subject: Subject, one: CrossCheck) -> Draft | None:
     )
     price = subject.price(one.model, one.provider)
     amount = abs(one.posthog_usd - one.map_usd)
-    if not groups or price is None or amount < _LEAST_SHARE * subject.whole.cost_usd:
+    if not groups or price is None or one.calls < _LEAST_CALLS:
         return None
-    known, more = subject.pricing.prices.known, one.difference > 0
+    if amount < _LEAST_SHARE * subject.whole.cost_usd:
+        return None
+    known = subject.pricing.prices.known
     tokens = sum(
         use.tokens.total
         for use in subject.pricing.usage
@@ -89,7 +126,7 @@ def differing(subject: Subject, one: CrossCheck) -> Draft | None:
         problem=(
             f"The recorded cost of {count(one.calls)} calls of {code(one.model)} is "
             f"{usd(one.posthog_usd)}; {known.source} ({known.date}) makes it {usd(one.map_usd)}, "
-            f"{percent(abs(one.difference))} {'less' if more else 'more'}."
+            f"{_apart(one.posthog_usd, one.map_usd)}."
         ),
         why=(
             f"{spend(subject, amount)} of the recorded cost is in doubt. An agreement with the "
@@ -117,6 +154,15 @@ def differing(subject: Subject, one: CrossCheck) -> Draft | None:
     )
 
 
+def _apart(recorded_usd: float, map_usd: float) -> str:
+    """How far the map's figure is from the recorded one."""
+    low, high = sorted((recorded_usd, map_usd))
+    way = "less" if map_usd < recorded_usd else "more"
+    if low <= 0 or high < 2 * low:
+        return f"{percent(high / recorded_usd - low / recorded_usd if recorded_usd else 1)} {way}"
+    return f"{high / low:,.1f} times {'less' if way == 'less' else 'as much'}"
+
+
 def _issues(groups: tuple[Group, ...], issue: str) -> dict[str, str]:
     return {
         one.trace_id: f"{calls_of(one.calls)} {issue}, {count(one.tokens.prompt)} prompt and "
@@ -126,17 +172,20 @@ def _issues(groups: tuple[Group, ...], issue: str) -> dict[str, str]:
     }
 
 
-def _fix(model: str, price: ModelPrice | None) -> Fix:
-    client = """
-    from posthog import Posthog
-
-    posthog = Posthog(POSTHOG_API_KEY, host=POSTHOG_HOST)
-    """
-    tokens = (
-        f'"$ai_model": {literal(model)},',
-        '"$ai_input_tokens": input_tokens,',
-        '"$ai_output_tokens": output_tokens,',
+def _naming() -> Fix:
+    return Fix(
+        join(_CLIENT, _capture(_TOKENS)),
+        join(
+            _CLIENT,
+            _capture(('"$ai_model": response.model,', '"$ai_provider": provider,', *_TOKENS)),
+        ),
+        "The provider's answer names the model that gave it. PostHog's wrappers record both by "
+        "themselves.",
     )
+
+
+def _fix(model: str, price: ModelPrice | None) -> Fix:
+    tokens = (f'"$ai_model": {literal(model)},', *_TOKENS)
     rates = price.rates() if price else None
     prices = [
         f'"$ai_input_token_price": {_price(rates.uncached if rates else None, "INPUT_USD")},',
@@ -145,8 +194,8 @@ def _fix(model: str, price: ModelPrice | None) -> Fix:
     if price and rates and price.caches:
         prices.append(f'"$ai_cache_read_token_price": {_price(rates.cache_read, "")},')
     return Fix(
-        join(client, _capture(tokens)),
-        join(client, _capture((*tokens, *prices))),
+        join(_CLIENT, _capture(tokens)),
+        join(_CLIENT, _capture((*tokens, *prices))),
         "Prices are USD for a single token"
         + (
             f", here those of {code(price.name)}: compare them with the invoice first."

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
+from nightpane.optimizer.messages import Message, messages
 from nightpane.optimizer.recommendations.facts import Excerpt
 from nightpane.optimizer.recommendations.reading import Seen
 
@@ -13,29 +12,28 @@ __all__ = ["excerpt"]
 
 _LONGEST = 400
 _MARK = " […]"
-_TEXT = re.compile(r'"(?:content|text|arguments)"\s*:\s*"((?:[^"\\]|\\.)*)')
 
 
 def excerpt(which: Excerpt, seen: Sequence[Seen]) -> str:
     """Return the first text there is of the kind asked for, else of the prompt; "" without any."""
     for kind in (which, "prompt"):
         for one in seen:
-            if text := _words(getattr(one, kind)):
+            if text := _text(kind, one):
                 return text if len(text) <= _LONGEST else text[:_LONGEST] + _MARK
     return ""
 
 
-def _words(recorded: str) -> str:
-    """Return the text in what may be JSON that is cut off, as it was written."""
-    parts = [_decoded(part) for part in _TEXT.findall(recorded)]
-    text = "\n".join(part for part in parts if part.strip())
-    return text.strip() or (
-        "" if recorded.strip() in ("", "[]", "{}", "null") else recorded.strip()
-    )
+def _text(kind: str, one: Seen) -> str:
+    if kind == "error":
+        return one.error.strip()
+    read = messages(one.answer, "assistant") if kind == "answer" else messages(one.prompt)
+    return "\n".join(line for message in read for line in _lines(message)).strip()
 
 
-def _decoded(part: str) -> str:
-    try:
-        return str(json.loads(f'"{part}"', strict=False))
-    except ValueError:
-        return part  # cut off within an escape
+def _lines(message: Message) -> Iterator[str]:
+    if message.text.strip():
+        yield f"[{message.role}] {message.text.strip()}"
+    for call in message.calls:
+        yield f"[{message.role}] {call.name}({call.arguments})"
+    for result in message.results:
+        yield f"[tool] {result.strip()}"

@@ -228,6 +228,10 @@ class Plan:
     values: Mapping[str, Number] = field(default_factory=dict)
     cv: float | None = None
 
+    def reached(self, number: float) -> bool:
+        """Return whether a number is what the change is expected to bring."""
+        return number <= self.after if self.after < self.before else number >= self.after
+
     def target(self, baseline: float) -> float:
         """Return the target for a measured baseline: the same relative fall, or the same height."""
         if self.after < self.before:

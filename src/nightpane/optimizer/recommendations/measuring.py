@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from nightpane.optimizer.fields import Scope
@@ -17,14 +18,36 @@ from nightpane.optimizer.recommendations.facts import Plan, Subject
 from nightpane.optimizer.source import Source
 from nightpane.optimizer.words import count
 
-__all__ = ["COLUMNS", "Planned", "baselines", "cv_of", "hogql", "measurement", "plan_days"]
+__all__ = [
+    "COLUMNS",
+    "Baseline",
+    "Planned",
+    "Timing",
+    "baselines",
+    "cv_of",
+    "hogql",
+    "is_gone",
+    "measurement",
+    "timing",
+]
 
 _ALPHA_Z, _POWER_Z = 1.960, 0.8416
-_WEEK_DAYS, _LONGEST_DAYS = 7, 28
+_WEEK_DAYS, _LONGEST_DAYS, _YEAR_DAYS = 7, 28, 365
 _P95_Z = 1.6449
 
-Planned = tuple[Subject, Plan, int]
-"""An operation, the plan of a recommendation on it, and the days it is measured over."""
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Over how many days to measure and why; ``enough`` tells whether they hold enough traces."""
+
+    days: int
+    why: str
+    enough: bool = True
+
+
+Planned = tuple[Subject, Plan, Timing]
+Baseline = tuple[float | None, float | None]
+"""A plan's number over its last days, and over the whole window; None where there is none."""
 _MANY = 1e6
 _LEAST_TRACES = 30  # below, the normal approximation says little
 _WORD = re.compile(r"(?<![.$\w'{])[a-z_]\w*")
@@ -82,7 +105,7 @@ def cv_of(spread: Spread) -> float:
     return math.sqrt(math.expm1(min(sigma, 3.0) ** 2))
 
 
-def plan_days(subject: Subject, plan: Plan) -> tuple[int, str]:
+def timing(subject: Subject, plan: Plan) -> Timing:
     """Return how many days to measure over, and why so many."""
     needed = max(_LEAST_TRACES, math.ceil(_needed(plan)))
     a_day = subject.traces_per_day
@@ -91,22 +114,26 @@ def plan_days(subject: Subject, plan: Plan) -> tuple[int, str]:
     longest = max(min(_LONGEST_DAYS, subject.scope.days), 1)
     window = min(max(weeks, _WEEK_DAYS), longest)
     unit = "calls" if subject.metrics.traces <= 1 else "traces"
-    rate = f"{a_day:.1f}" if a_day < 10 else count(a_day)
+    rate = count(a_day) if a_day >= 10 else f"{a_day:.1f}" if a_day >= 0.1 else f"{a_day:.1g}"
     if days > window:
-        return window, (
-            f"The change shows in about {count(needed)} {unit}, {count(days)} days at the "
-            f"present {rate} a day: {window} days will only show it if it is larger, so judge "
-            "the traces too."
+        why = (
+            f"The change shows in about {count(needed)} {unit}, {_days(days)} at the present "
+            f"{rate} a day: {window} days will only show it if it is larger, so judge the traces "
+            "too."
         )
+        return Timing(window, why, enough=False)
     if window < _WEEK_DAYS:
-        return window, f"The analysis itself read {window} days, at {rate} {unit} a day."
-    return window, (
+        return Timing(window, f"The analysis itself read {window} days, at {rate} {unit} a day.")
+    return Timing(
+        window,
         f"At the present {rate} {unit} a day the expected change shows in {count(needed)} {unit} "
-        f"(95 % confidence, 80 % power), {_days(days)}; whole weeks even out weekdays."
+        f"(95 % confidence, 80 % power), {_days(days)}; whole weeks even out weekdays.",
     )
 
 
 def _days(days: int) -> str:
+    if days > _YEAR_DAYS:
+        return "more than a year"
     return "within a day" if days <= 1 else f"some {count(days)} days"
 
 
@@ -158,31 +185,45 @@ def _needed_columns(names: Sequence[str]) -> list[str]:
     return [name for name in COLUMNS if name in wanted]
 
 
-def baselines(source: Source, scope: Scope, planned: Sequence[Planned]) -> list[float | None]:
-    """Return each plan's number over the last of its days, in one query; None without any calls."""
+def baselines(source: Source, scope: Scope, planned: Sequence[Planned]) -> list[Baseline]:
+    """Return each plan's number over the last of its days and, where these hold too few traces,
+    over the whole window, in one query."""
     parts: list[str] = []
     values: dict[str, Any] = {}
-    for place, (subject, plan, days) in enumerate(planned):
-        text = hogql(plan, scope.project)
-        own = {**_values(subject, plan), "since": scope.since(days), "until": scope.end}
-        for name, value in own.items():
-            text = text.replace(f"{{{name}}}", f"{{{name}_{place}}}")
-            values[f"{name}_{place}"] = value
-        parts.append(f"SELECT {place} AS place, toFloat(value) AS value FROM ({text})")  # noqa: S608 (as above)
+    for place, (subject, plan, timed) in enumerate(planned):
+        starts = [scope.since(timed.days), *([] if timed.enough else [scope.start])]
+        for kind, since in enumerate(starts):
+            text = hogql(plan, scope.project)
+            own = {**_values(subject, plan), "since": since, "until": scope.end}
+            for name, value in own.items():
+                text = text.replace(f"{{{name}}}", f"{{{name}_{place}_{kind}}}")
+                values[f"{name}_{place}_{kind}"] = value
+            parts.append(
+                f"SELECT {place} AS place, {kind} AS kind, toFloat(value) AS value FROM ({text})"  # noqa: S608 (as above)
+            )
     rows = source.ask(" UNION ALL ".join(parts), values) if parts else []
-    found = {int(row["place"]): _number(row["value"]) for row in rows}
-    return [found.get(place) for place in range(len(planned))]
+    found = {(int(row["place"]), int(row["kind"])): _number(row["value"]) for row in rows}
+    return [(found.get((place, 0)), found.get((place, 1))) for place in range(len(planned))]
 
 
-def measurement(
-    subject: Subject, plan: Plan, days: int, why: str, baseline: float | None
-) -> Measurement:
-    """Return the measurement; where its days hold nothing to measure, it says so and starts from
-    what the whole window shows."""
-    now = baseline
-    if now is None:
+def is_gone(plan: Plan, timed: Timing, baseline: Baseline) -> bool:
+    """Return whether the last days, with traces enough to tell, show what the change would bring:
+    somebody made it already."""
+    now = baseline[0]
+    return now is not None and timed.enough and plan.reached(now)
+
+
+def measurement(subject: Subject, plan: Plan, timed: Timing, baseline: Baseline) -> Measurement:
+    """Return the measurement; where its days hold too little, it starts from the whole window's
+    figure and says so."""
+    now, whole = baseline
+    days, why = timed.days, timed.why
+    if whole is not None and (now is None or plan.reached(now)):
+        now, days = whole, subject.scope.days
+        why += f" The last {timed.days} days hold none of it, so the baseline is that of {days}."
+    elif now is None:
         now = plan.before
-        why += f" The last {days} days hold nothing to measure: the figure is the whole window's."
+        why += f" The last {days} days hold nothing to measure: the baseline is the whole window's."
     return Measurement(
         metric=plan.metric,
         unit=plan.unit,

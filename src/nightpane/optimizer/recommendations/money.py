@@ -97,7 +97,7 @@ def saving(subject: Subject, draft: Draft, trace_ids: Sequence[str]) -> Saving:
         monthly_usd=window * pace,
         monthly_low_usd=min(low, window) * pace,
         monthly_high_usd=min(max(high, window) * pace, max(ceiling, window * pace)),
-        calls=round(scale * sum(part.calls for part in parts)),
+        calls=round(scale * sum(part.calls for part in parts if part.usd > 0)),
         method=draft.method,
         trace_ids=tuple(trace_ids),
         claims=claims,

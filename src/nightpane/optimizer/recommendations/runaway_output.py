@@ -23,11 +23,14 @@ NAME = "runaway_output"
 
 
 def limits(subject: Subject) -> Limits:
-    """Return which answers are too long, and what they would be cut to: the operation's p95, or,
-    where even that is too long, what makes an answer so."""
+    """Return which answers are too long, and what they would be cut to.
+
+    That is the operation's p95, at least what a limit in the call cuts, at most the median. Where
+    the p95 itself is too long, twice what makes an answer too long stands in for it.
+    """
     over, usual = subject.tails.output_limit, subject.metrics.output
     if usual.p95 > over:
-        return Limits(over=over, likely=over, low=2 * over, high=max(usual.p50, 1.0))
+        return Limits(over=over, likely=2 * over, low=4 * over, high=over)
     return Limits(over=over, likely=usual.p95, low=over, high=max(usual.p50, 1.0))
 
 
@@ -59,11 +62,11 @@ def advise(subject: Subject) -> Draft | None:
         parts=merged(parts),
         method=(
             f"The output tokens of these very calls above {count(bound.likely)}, at what they "
-            f"cost. Low: only those above {count(bound.low)}; high: those above the median, "
+            f"cost. Low: only those above {count(bound.low)}; high: those above "
             f"{count(bound.high)}."
             + ("" if scale == 1 else " Read: a part of the traces, scaled by cost to all.")
         ),
-        fix=_fix(subject.dialect, subject.model, _round(bound.likely)),
+        fix=_fix(subject.dialect, subject.model, _round(max(bound.over, bound.likely))),
         plan=Plan(
             metric=f"Share of answers above {count(bound.over)} tokens",
             unit="%",
@@ -76,7 +79,7 @@ def advise(subject: Subject) -> Draft | None:
         ease=3,
         issues={
             one.trace_id: f"{calls_of(one.calls)} of {count(one.tokens.output / one.calls)} output "
-            f"tokens; {count(usual.p50)} are usual"
+            f"tokens{' on average' if one.calls > 1 else ''}; {count(usual.p50)} are usual"
             for one in sorted(groups, key=lambda one: (-one.tokens.output, one.trace_id))
             if one.trace_id
         },

@@ -83,14 +83,12 @@ class Dialect:
         ``system``, ``messages`` and ``limit`` are Python expressions, "" for none; ``more`` further
         arguments (Gemini's go into its config). ``raw_model`` takes the model as an expression.
         """
-        named = model if raw_model else literal(model)
+        named = model if raw_model else literal(self.named(model))
         lines = getattr(self, f"_{self.api}")(named, system, messages, limit)
         if self.api == "gemini":
             config = [*lines[2:], *more]
-            inner = ", ".join(config)
-            lines = (
-                [*lines[:2], f"config=types.GenerateContentConfig({inner})"] if config else lines
-            )
+            lines = lines[:2]
+            lines += [_wrapped("config=types.GenerateContentConfig", config)] if config else []
         else:
             lines += more
         method = {
@@ -100,6 +98,12 @@ class Dialect:
             "bedrock": "client.converse",
         }[self.api]
         return f"response = {method}(\n" + "".join(f"    {line},\n" for line in lines) + ")"
+
+    def named(self, model: str) -> str:
+        """Return a model's name without the route to it (``google/…``), which a gateway needs and
+        the provider's own API does not know."""
+        is_gateway = bool(self.base_url) or self.api == "bedrock"
+        return model if is_gateway else model.rsplit("/", 1)[-1]
 
     def _openai(self, model: str, system: str, messages: str, limit: str) -> list[str]:
         first = f'{{"role": "system", "content": {system}}}, ' if system else ""
@@ -196,6 +200,14 @@ _DIALECTS = {
 _VERTEX_CLAUDE = Dialect(
     "anthropic", "Claude on Vertex AI", "anthropic", "AnthropicVertex", "max_tokens"
 )
+
+
+def _wrapped(call: str, arguments: Sequence[str]) -> str:
+    """A call as an argument of another, on one line where it fits."""
+    line = f"{call}({', '.join(arguments)})"
+    if len(line) <= 80:
+        return line
+    return f"{call}(\n" + "".join(f"        {one},\n" for one in arguments) + "    )"
 
 
 def dialect_of(provider: str, family: str, model: str) -> Dialect:
