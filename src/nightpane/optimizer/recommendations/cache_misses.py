@@ -6,6 +6,7 @@ use, at the price map's rates for reading and writing it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -21,17 +22,20 @@ __all__ = ["advise", "minimum_tokens"]
 
 NAME = "cache_misses"
 _TTL_S, _SHORT_TTL_S, _LONG_TTL_S = 300.0, 150.0, 3600.0
+# Of Anthropic's and Google's models, by name; 1,024 tokens elsewhere.
+_MINIMA = (
+    (r"haiku-4-5|opus-4-[5-9]", 4096),
+    (r"haiku|sonnet-4-6", 2048),
+    (r"gemini-2\.\d-flash", 2048),
+    (r"gemini", 4096),
+)
 _ABOVE_1H = "cache_creation_input_token_cost_above_1hr"
 
 
 def minimum_tokens(price: ModelPrice) -> int:
     """Return the smallest prefix that the provider caches for a model, by its documentation."""
     name = price.name.lower()
-    if any(part in name for part in ("haiku-4-5", "opus-4-5", "opus-4-6")):
-        return 4096
-    if "haiku" in name:
-        return 2048
-    return 4096 if "gemini" in name and "pro" in name else 1024
+    return next((tokens for words, tokens in _MINIMA if re.search(words, name)), 1024)
 
 
 @dataclass(frozen=True, slots=True)

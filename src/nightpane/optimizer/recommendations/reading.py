@@ -81,23 +81,25 @@ _KINDS = {
     "errors": "is_error",
 }
 _KIND = (
-    f"[{', '.join(f'if({flag}, {kind!r}, {str()!r})' for kind, flag in _KINDS.items())}] AS kinds"
+    f"[{', '.join(f'if({flag}, {kind!r}, {str()!r})' for kind, flag in _KINDS.items())}] AS marks"
 )
 _BEYOND = ", ".join(f"sum({s}_beyond_{b}) AS {s}_{b}_" for s, b in _SIDES)
 _GROUPS = f"""SELECT kind, {", ".join(_GROUP)}, count() AS calls, sum(cost) AS usd, {TOKENS},
   {_BEYOND}
 FROM (SELECT {", ".join(_GROUP)}, cost, uncached, cache_read, cache_write, output, prompt,
-    {FLAGS}, {", ".join(_STEPS)}, {_KIND}, arrayJoin(kinds) AS kind,
+    {FLAGS}, {", ".join(_STEPS)}, {_KIND},
+    arrayFilter(mark -> mark > '', marks) AS kinds, arrayJoin(kinds) AS kind,
     concat(kind, '|', operation) AS subject, has({{wanted}}, subject) AS is_wanted
-  FROM %s)
+  FROM %s WHERE operation IN {{subjects}})
 WHERE is_wanted
 GROUP BY kind, {", ".join(_GROUP)}
 ORDER BY kind, operation, cityHash64(trace), {", ".join(_GROUP)}
 LIMIT {TRACES} BY kind, operation LIMIT {PAGE}"""  # noqa: S608 (constants of this package; values go in placeholders)
 _SUSPECTS = f"""SELECT operation, kind, trace_, calls, weight FROM (
   SELECT operation, trace_, calls, if(repeating, 'retry_storm', '') AS repeats_,
-    if(growing, 'context_stuffing', '') AS grows_, [repeats_, grows_] AS kinds,
-    arrayJoin(kinds) AS kind, concat(kind, '|', operation) AS subject,
+    if(growing, 'context_stuffing', '') AS grows_, [repeats_, grows_] AS marks,
+    arrayFilter(mark -> mark > '', marks) AS kinds, arrayJoin(kinds) AS kind,
+    concat(kind, '|', operation) AS subject,
     has({{wanted}}, subject) AS is_wanted, usd * repeats / calls AS repeated_usd,
     if(kind = 'retry_storm', repeated_usd, usd) AS weight
   FROM ({SHAPES}))
@@ -192,6 +194,7 @@ def _groups(
         "unpriced": _keys(wanted.unpriced),
         "differing": _keys(wanted.differing),
         "wanted": _keys(wanted.groups),
+        "subjects": _operations(wanted.groups),
     }
     for side, limits in (("prompt", wanted.prompts), ("output", wanted.outputs)):
         for name in (*_LIMITS, "over", "upto", "answers"):
@@ -202,6 +205,10 @@ def _groups(
     for row in source.ask(_GROUPS % scope.calls(*_COLUMNS), scope.values(values)):
         found.setdefault((row["kind"], row["operation"]), []).append(_group(row))
     return {key: tuple(groups) for key, groups in found.items()}
+
+
+def _operations(pairs: Iterable[tuple[str, str]]) -> list[str]:
+    return sorted({operation for _, operation in pairs})
 
 
 def _keys(pairs: Iterable[Sequence[str]]) -> list[str]:
@@ -234,8 +241,10 @@ def _traces(source: Source, scope: Scope, wanted: Wanted) -> dict[tuple[str, str
     suspects: dict[tuple[str, str], list[Row]] = {}
     if wanted.shapes:
         calls = scope.calls("operation", "trace", "at", "cost", "prompt", "cache_read")
-        text = _SUSPECTS.replace("{trace}", "trace").replace("{some}", "") % calls
-        for row in source.ask(text, scope.values({"wanted": _keys(wanted.shapes)})):
+        some = " AND operation IN {subjects}"
+        text = _SUSPECTS.replace("{trace}", "trace").replace("{some}", some) % calls
+        values = {"wanted": _keys(wanted.shapes), "subjects": _operations(wanted.shapes)}
+        for row in source.ask(text, scope.values(values)):
             suspects.setdefault((row["kind"], row["operation"]), []).append(row)
     ids: dict[tuple[str, str], list[str]] = {
         ("tool_loop", name): list(of) for name, of in wanted.loops.items()
