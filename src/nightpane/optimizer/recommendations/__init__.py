@@ -116,7 +116,7 @@ def run(
         _subject(one.operation, scope, pricing, metrics, causes, failures)
         for one in metrics.operations
     ]
-    material = reading.read(source, scope, _wanted(subjects, pricing))
+    material = reading.read(source, scope, _wanted(subjects, scope, pricing))
     found = [
         advice
         for subject in subjects
@@ -180,7 +180,7 @@ def _asks_most(subject: Subject, model: str, provider: str) -> bool:
     return bool(calls) and max(sorted(calls), key=lambda name: calls[name]) == subject.name
 
 
-def _wanted(subjects: Sequence[Subject], pricing: Pricing) -> Wanted:
+def _wanted(subjects: Sequence[Subject], scope: Scope, pricing: Pricing) -> Wanted:
     """Return what the rules have to be told, as far as verdicts and findings call for it."""
     groups: set[tuple[str, str]] = set()
     dear: set[tuple[str, str, str]] = set()
@@ -221,7 +221,11 @@ def _wanted(subjects: Sequence[Subject], pricing: Pricing) -> Wanted:
         differing=frozenset((each.model, each.provider) for each in pricing.checks),
         shapes=shapes,
         loops=loops,
-        repeated=tuple(one.name for one in subjects if one.confirmed(identical_calls.NAME)),
+        repeated={
+            one.name: scope.since(identical_calls.days_read(one).days)
+            for one in subjects
+            if one.confirmed(identical_calls.NAME)
+        },
         lengths=lengths,
     )
 

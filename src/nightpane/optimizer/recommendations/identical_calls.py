@@ -2,37 +2,50 @@
 
 from __future__ import annotations
 
-from nightpane.optimizer.model import Fix
+from nightpane.optimizer.model import Fix, WindowTotals
 from nightpane.optimizer.recommendations.facts import Draft, Part, Plan, Prompts, Subject
 from nightpane.optimizer.recommendations.money import input_share, scale_to, spend
+from nightpane.optimizer.recommendations.reading import PROMPTS
 from nightpane.optimizer.recommendations.snippets import Dialect, indented, join, literal
 from nightpane.optimizer.words import code, count, usd
 
 __all__ = ["advise"]
 
 NAME = "identical_calls"
+_MOST_BYTES = 150_000_000
+_BYTES_OF_TOKEN, _BYTES_OF_CALL = 4.0, 1000.0
+
+
+def days_read(subject: Subject) -> WindowTotals:
+    """Return the part of the window whose prompts are compared: all of it, or the last 7 or 3 days
+    of an operation with so much text that reading it would take its time."""
+    size = subject.metrics.tokens.prompt / subject.metrics.calls * _BYTES_OF_TOKEN + _BYTES_OF_CALL
+    longest_first = sorted(subject.metrics.windows, key=lambda one: -one.days)
+    fits = (one for one in longest_first if one.calls and one.calls * size <= _MOST_BYTES)
+    busy = [one for one in longest_first if one.calls]
+    return next(fits, busy[-1])
 
 
 def advise(subject: Subject) -> Draft | None:
     """Return the advice to keep answers."""
     read = subject.material.prompts.get(subject.name, ())
-    verdict = subject.confirmed(NAME)
-    if verdict is None or not read:
+    if subject.confirmed(NAME) is None or not read:
         return None
     parts = [_part(subject, one) for one in read]
     known = sum(part.usd for part in parts)
-    # The verdict's waste is that of all repeated prompts; at most the dearest are read.
-    scale = scale_to(verdict.wasted_usd, known) if len(read) >= 300 else 1.0
+    span = days_read(subject)
+    scale = scale_to(subject.metrics.cost_usd, span.cost_usd)
     again = sum(part.calls for part in parts)
-    share = 100 * again / max(subject.contents.read, 1)
+    share = min(100 * again / span.calls, 100.0)
     kept = 1 - sum(part.low_usd for part in parts) / known if known else 0.0
     most = max(read, key=lambda one: (one.traces, one.cost_usd))
     return Draft(
         cause=NAME,
         title=f"Answer repeated prompts of {code(subject.name, 60)} from memory",
         problem=(
-            f"{count(again)} calls of {code(subject.name)} send a model exactly what another "
-            f"trace had sent it: {count(len(read))} prompts are repeated, one of them by "
+            f"{count(again)} of the {count(span.calls)} calls of {code(subject.name)} in the last "
+            f"{span.days} days send a model exactly what another trace had sent it: "
+            f"{count(len(read))} prompts are repeated, one of them by "
             f"{count(most.traces)} traces, and each answer is paid for anew."
         ),
         why=(
@@ -43,18 +56,15 @@ def advise(subject: Subject) -> Draft | None:
         method=(
             "Of each repeated prompt, what its calls cost on average times the traces after the "
             "first. Low: an answer is kept for a day only."
-            + (
-                ""
-                if scale == 1
-                else f" Read: the dearest {count(len(read))} prompts, scaled to all."
-            )
+            + ("" if scale == 1 else f" Read: the last {span.days} days, scaled by cost to all.")
+            + (f" Counted: the dearest {count(PROMPTS)} prompts." if len(read) == PROMPTS else "")
         ),
         fix=_fix(subject.dialect, subject.model),
         plan=Plan(
             metric="Share of calls whose prompt had been sent before",
             unit="%",
-            before=min(share, 100.0),
-            after=min(share, 100.0) * max(kept, 0.1),
+            before=share,
+            after=share * max(kept, 0.1),
             names=("model", "question", "failed"),
             select="100 * (1 - uniqExact(cityHash64(question, model)) / count())",
             where="failed = 0 AND length(question) > 2",

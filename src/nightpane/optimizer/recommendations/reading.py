@@ -25,16 +25,17 @@ from nightpane.optimizer.recommendations.facts import (
 )
 from nightpane.optimizer.source import PAGE, Row, Source
 
-__all__ = ["PREFIXED", "TRACES", "Limits", "Seen", "Wanted", "read", "seen"]
+__all__ = ["PREFIXED", "PROMPTS", "TRACES", "Limits", "Seen", "Wanted", "read", "seen"]
 
 TRACES = 1000
 _READ_TRACES, _READ_CALLS = 300, 15_000
-_PROMPTS, _IDS_OF_A_PROMPT = 300, 50
+PROMPTS, _IDS_OF_A_PROMPT = 1000, 100
 PREFIXED = 4000
 _DAY_S = 86_400
 _NEVER = 1e18
 _EXCERPT = 3000
 
+_SINCE = " AND timestamp >= toDateTime({earliest})"
 _GROUP = ("operation", "trace", "model", "provider", "tier", "above")
 _COLUMNS = (
     *("operation", "model", "trace", "minute", "status", "failed", "latency", "stop", "prompt"),
@@ -112,10 +113,13 @@ _REPEATED = f"""SELECT operation, hash, count() AS calls, uniqExact(trace) AS tr
   arraySort(all_ids) AS sorted_ids, arraySlice(sorted_ids, 1, {_IDS_OF_A_PROMPT}) AS ids,
   sum(cost) AS usd, {TOKENS}, min(model) AS model_, min(provider) AS provider_
 FROM (SELECT operation, second, trace, cost, uncached, cache_read, cache_write, output, model,
-    provider,     cityHash64(question, model) AS hash
-  FROM %s WHERE operation IN {{operations}} AND trace != '' AND NOT failed AND length(question) > 2)
+    provider, cityHash64(question, model) AS hash,
+    transform(operation, {{operations}}, {{since}}, 0) AS since
+  FROM %s
+  WHERE operation IN {{operations}} AND second >= since AND trace != '' AND NOT failed
+    AND length(question) > 2)
 GROUP BY operation, hash HAVING traces > 1
-ORDER BY operation, usd DESC, hash LIMIT {_PROMPTS} BY operation LIMIT {PAGE}"""  # noqa: S608 (as above)
+ORDER BY operation, usd DESC, hash LIMIT {PROMPTS} BY operation LIMIT {PAGE}"""  # noqa: S608 (as above)
 _PREFIXES = f"""SELECT operation, trace, second, model, provider, tier, above, cost, uncached,
   cache_read, cache_write, output, length(question) AS chars,
   transform(operation, {{operations}}, {{lengths}}, 1) AS shared,
@@ -156,8 +160,8 @@ class Wanted:
     """What must be read, as the verdicts alone tell.
 
     ``groups`` are (kind, operation) pairs. ``shapes`` tells, of such a pair, what all traces of the
-    kind weigh, so that those that are read can stand for the others. ``lengths`` are shared
-    prefixes in characters, with the time since which to look.
+    kind weigh, so that those that are read can stand for the others. ``repeated`` tells since when
+    to look for repeated prompts; ``lengths`` are shared prefixes in characters, with that time.
     """
 
     groups: frozenset[tuple[str, str]]
@@ -168,7 +172,7 @@ class Wanted:
     differing: frozenset[tuple[str, str]]
     shapes: Mapping[tuple[str, str], float]
     loops: Mapping[str, tuple[str, ...]]
-    repeated: tuple[str, ...]
+    repeated: Mapping[str, datetime]
     lengths: Mapping[str, tuple[int, datetime]]
 
 
@@ -281,7 +285,7 @@ def _whole(scale: float) -> float:
 
 
 def _prompts(
-    source: Source, scope: Scope, operations: Sequence[str]
+    source: Source, scope: Scope, since: Mapping[str, datetime]
 ) -> dict[str, tuple[Prompts, ...]]:
     columns = (
         *_GROUP[:4],
@@ -294,8 +298,14 @@ def _prompts(
         "failed",
     )
     found: dict[str, list[Prompts]] = {}
-    text = _REPEATED % scope.calls(*columns, "question")
-    for row in source.ask(text, scope.values({"operations": list(operations)})):
+    names, earliest = sorted(since), min(since.values())
+    text = _REPEATED % scope.calls(*columns, "question", part=_SINCE)
+    values = {
+        "operations": names,
+        "since": [int(since[name].timestamp()) for name in names],
+        "earliest": earliest,
+    }
+    for row in source.ask(text, scope.values(values)):
         found.setdefault(row["operation"], []).append(
             Prompts(
                 calls=int(row["calls"]),
@@ -319,7 +329,7 @@ def _prefixed(
     text = _PREFIXES % scope.calls(
         *("operation", "trace", "second", "id", "model", "provider", "tier", "above", "cost"),
         *("uncached", "cache_read", "cache_write", "output", "failed", "question"),
-        part=" AND timestamp >= toDateTime({earliest})",
+        part=_SINCE,
     )
     values = {
         "operations": names,
