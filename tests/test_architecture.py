@@ -28,6 +28,7 @@ MAY_IMPORT = {
     "flags": {"errors"},
     "hogql": {"errors", "catalog"},
     "experiments": {"errors", "stats", "hogql"},
+    "insights": {"errors", "hogql"},
     "store": {"errors", "ids", "catalog"},
     "boards": {"errors", "query", "stats", "catalog"},
     "digest": {"errors", "query", "stats", "boards", "catalog"},
@@ -39,7 +40,7 @@ MAY_IMPORT = {
     "server": {
         *("errors", "ids", "config", "catalog", "store", "hogql", "query", "digest", "boards"),
         *("ui", "stats", "prices", "otel", "definitions", "flags"),
-        "experiments",
+        *("experiments", "insights"),
     },
     "dropin": {"catalog", "client"},
     "doctor": {"errors", "config", "query", "catalog", "client"},

@@ -15,6 +15,7 @@ NightpaneError
 ├── LedgerError            a ledger file cannot be read at all
 ├── OtlpError              an OpenTelemetry request cannot be read
 ├── ExperimentError        an experiment, or a question about one, is not well formed
+├── InsightError           an insight's query node is not well formed, or asks what is not here
 └── MissingExtraError      an optional part of nightpane is not installed
 
 Every message names what was wrong, the value, where it stood, and what to do next.
@@ -28,6 +29,7 @@ __all__ = [
     "ConfigError",
     "ExperimentError",
     "HogQLError",
+    "InsightError",
     "LedgerError",
     "MissingExtraError",
     "NightpaneError",
@@ -151,6 +153,16 @@ class OtlpError(NightpaneError):
 
 class ExperimentError(NightpaneError):
     """An experiment, or a question about one, is not well formed; ``attr`` names the field."""
+
+    exit_code = 2
+
+    def __init__(self, message: str, *, attr: str | None = None) -> None:
+        super().__init__(message)
+        self.attr = attr
+
+
+class InsightError(NightpaneError):
+    """An insight's query is not well formed; ``attr`` is the path of the field in it."""
 
     exit_code = 2
 

@@ -22,13 +22,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from nightpane import hogql
+from nightpane import hogql, insights
+from nightpane.definitions import Definitions
 from nightpane.errors import HogQLError, QueryLimitError, StoreError
 from nightpane.server.auth import require_personal_key
 from nightpane.server.body import MIB, read_body
 from nightpane.server.errors import ApiRefusal, CaptureRefusal, JsonResponse, api_error
 from nightpane.server.experiments import answer_query
 from nightpane.server.hogql_run import InProcessQuery, compile_for, explain, run_hogql
+from nightpane.server.insights import answer_insight
 from nightpane.store import Store
 
 __all__ = ["InProcessQuery", "routes", "run_hogql"]
@@ -53,8 +55,9 @@ async def ask(request: Request) -> Response:
     limiter = _limiter(state)
     if limiter.statistics().tasks_waiting >= _WAITING:
         raise _busy(f"{_WAITING} queries are waiting already")
-    if node.get("kind") == "ExperimentQuery":
-        work = functools.partial(answer_query, state.store, state.definitions, node)
+    answers = _KINDS.get(str(node.get("kind")))
+    if answers is not None:
+        work = functools.partial(answers, state.store, state.definitions, node)
     else:
         work = functools.partial(_answer, state.store, node, body)
     try:
@@ -97,8 +100,8 @@ def _answer(store: Store, node: Mapping[str, Any], body: Mapping[str, Any]) -> d
             400,
             "validation_error",
             "invalid",
-            f"Unsupported query kind: {kind!r}. HogQLQuery, HogQLMetadata and "
-            "ExperimentQuery are answered here.",
+            f"Unsupported query kind: {kind!r}. HogQLQuery, HogQLMetadata, "
+            f"{', '.join(_KINDS)} are answered here.",
             attr="query",
         )
     query = node.get("query")
@@ -292,6 +295,11 @@ def _both(path: str, handler: Callable[[Request], Any], method: str) -> list[Bas
         for slash in ("", "/")
     ]
 
+
+_KINDS: dict[str, Callable[[Store, Definitions, Mapping[str, Any]], dict[str, Any]]] = {
+    "ExperimentQuery": answer_query,
+    **dict.fromkeys(insights.KINDS, answer_insight),
+}
 
 routes: list[BaseRoute] = [
     *_both("", ask, "POST"),

@@ -1,0 +1,88 @@
+"""From a query node to PostHog's response, by way of one HogQL query."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+from nightpane.errors import HogQLError
+from nightpane.insights import trends, trends_result
+from nightpane.insights.dates import Period
+from nightpane.insights.labels import iso
+from nightpane.insights.question import Context, Question
+from nightpane.insights.reading import Fields
+
+__all__ = ["KINDS", "Run", "answer"]
+
+Run = Callable[[str, Mapping[str, Any]], Mapping[str, Any]]
+"""Runs a HogQL query with the values of its placeholders and returns PostHog's response to it."""
+
+_KEPT: tuple[str, ...] = (
+    "timings",
+    "modifiers",
+    "query_status",
+    "is_cached",
+    "cache_key",
+    "cache_target_age",
+)
+_KEPT += ("last_refresh", "next_allowed_client_refresh_time", "timezone", "calculation_trigger")
+
+
+def answer(node: Mapping[str, Any], context: Context, run: Run) -> dict[str, Any]:
+    """Return PostHog's response to a node whose kind is one of ``KINDS``.
+
+    Raises InsightError for a node that is not well formed, and HogQLError for an expression in it
+    that is refused.
+    """
+    return KINDS[str(node.get("kind"))](Fields(node), context, run)
+
+
+def _trends(query: Fields, context: Context, run: Run) -> dict[str, Any]:
+    read = trends.read_trends(query, context)
+    question = trends.build(read, query, context)
+    response = _run(run, question)
+    rows = _rows(response)
+    read = read.starting(_earliest(rows, read.periods[0]))
+    found = trends_result.results(read, rows, context)
+    others = any(trends_result.is_other(_value(row)) for row in rows)
+    return _response(response, question, found, read.periods[0], hasMore=others)
+
+
+def _run(run: Run, question: Question) -> Mapping[str, Any]:
+    try:
+        return run(question.query, question.values)
+    except HogQLError as error:
+        # Its place is one in the query made here, which nobody wrote.
+        raise HogQLError(error.message, code=error.code) from error
+
+
+def _rows(response: Mapping[str, Any]) -> list[dict[str, Any]]:
+    names = response["columns"]
+    return [dict(zip(names, row, strict=True)) for row in response["results"]]
+
+
+def _value(row: Mapping[str, Any]) -> Any:
+    return row.get("value")
+
+
+def _earliest(rows: list[dict[str, Any]], period: Period) -> datetime | None:
+    text = rows[0].get("earliest") if rows else None
+    return None if text is None else trends_result.moment(str(text), period)
+
+
+def _response(
+    response: Mapping[str, Any], question: Question, results: Any, period: Period, **more: Any
+) -> dict[str, Any]:
+    start = None if period.start is None else iso(period.start)
+    return {
+        "results": results,
+        "hogql": question.written(),
+        "error": None,
+        "resolved_date_range": {"date_from": start, "date_to": iso(period.end)},
+        **{name: response.get(name) for name in _KEPT},
+        **more,
+    }
+
+
+KINDS: Mapping[str, Callable[[Fields, Context, Run], dict[str, Any]]] = {"TrendsQuery": _trends}
