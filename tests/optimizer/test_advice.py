@@ -21,6 +21,7 @@ from nightpane.optimizer.model import (
     Patterns,
     Pricing,
     Recommendation,
+    Sample,
     Saving,
     Spread,
     Tails,
@@ -37,6 +38,7 @@ from nightpane.optimizer.recommendations import (
     context_stuffing,
     failing,
     identical_calls,
+    malformed_output,
     model_misuse,
     money,
     prompt_bloat,
@@ -104,7 +106,7 @@ def subject(known: PriceMap, provider: str, model: str, name: str = "answer") ->
         trend=None,
         models=(model,),
     )
-    kinds = ("errors", "timeouts", "rate_limits", "truncated", "empty")
+    kinds = ("errors", "timeouts", "rate_limits", "truncated", "empty", "malformed")
     whole = Metrics(
         operations=(metrics,),
         models=(),
@@ -144,12 +146,22 @@ def subject(known: PriceMap, provider: str, model: str, name: str = "answer") ->
         ),
         tails=Tails(45_000, 3, 1.0, 9e4, ("t1",), 1_000, 3, 2.0, 9e4, ("t1",)),
         contents=Contents(
-            calls=100, read=100, stable_chars=16_000, tool_calls=50, loop_traces=3, loop_calls=9
+            calls=100,
+            read=100,
+            stable_chars=16_000,
+            tool_calls=50,
+            loop_traces=3,
+            loop_calls=9,
+            json_outputs=50,
+            malformed_outputs=9,
         ),
         pricing=Pricing(Prices(known, [(model, provider)]), (), (), (usage,)),
         whole=whole,
         scope=Scope(END - timedelta(days=30), END),
         material=material(name, provider, model),
+        samples=(
+            Sample("t1", name, "dearest", 1.0, 9, 1, "", "{", "json_corruption", "", 1, 0, 1),
+        ),
     )
 
 
@@ -197,7 +209,7 @@ def material(name: str, provider: str, model: str) -> Material:
 def drafts(of: Subject) -> dict[str, Draft]:
     rules = (
         *(cache_misses, model_misuse, identical_calls, retry_storm, tool_loop),
-        *(context_stuffing, prompt_bloat, runaway_output),
+        *(context_stuffing, prompt_bloat, runaway_output, malformed_output),
     )
     found = [rule.advise(of) for rule in rules]
     found += [failing.advise_on(kind, of) for kind in failing.KINDS]
@@ -213,7 +225,7 @@ def drafts(of: Subject) -> dict[str, Draft]:
 def test_code_is_python_for_every_provider(known: PriceMap, provider: str, model: str) -> None:
     found = drafts(subject(known, provider, model, NASTY))
     always = {*failing.KINDS, "retry_storm", "tool_loop", "identical_calls", "prompt_bloat"}
-    assert always | {"runaway_output", "unpriced_model"} <= set(found)
+    assert always | {"runaway_output", "unpriced_model", "malformed"} <= set(found)
     for cause, one in found.items():
         for text in (one.fix.before, one.fix.after):
             ast.parse(text)
@@ -240,6 +252,21 @@ def test_the_provider_s_own_parameters(
     assert cache in found["cache_misses"].fix.after
     assert limit in found["runaway_output"].fix.after
     assert limit in found["truncated"].fix.after
+
+
+@pytest.mark.parametrize(
+    ("provider", "model", "schema"),
+    [
+        ("openai", "gpt-4o", '"type": "json_schema"'),
+        ("anthropic", "claude-sonnet-4-5", '"input_schema": SCHEMA'),
+        ("gemini", "gemini-2.5-flash", "response_schema=SCHEMA"),
+        ("groq", "llama-3.3-70b-versatile", '"type": "json_object"'),
+    ],
+)
+def test_answers_by_a_schema(known: PriceMap, provider: str, model: str, schema: str) -> None:
+    of = subject(known, provider, model)
+    assert schema in drafts(of)["malformed"].fix.after
+    assert malformed_output.advise(replace(of, samples=())) is None  # none was seen to be corrupt
 
 
 def test_the_cheaper_model_is_named_as_the_provider_calls_it(known: PriceMap) -> None:

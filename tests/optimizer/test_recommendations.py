@@ -20,6 +20,7 @@ from nightpane.optimizer.savings import together
 from nightpane.testing import LocalServer
 
 DAYS = 14
+EACH = 60
 NOW = datetime.now(UTC).replace(microsecond=0)
 Event = dict[str, Any]
 
@@ -298,3 +299,128 @@ def test_failures_claim_no_saving_and_say_what_they_cost(planted: tuple[Planted,
         assert one.saving.window_usd == 0.0
         assert one.saving.claims == {}
         assert "No saving is claimed" in one.saving.method
+
+
+def call(number: int, name: str, **more: Any) -> Event:
+    """A call of gpt-4o-mini, at its price; the time of day differs, the day does too."""
+    at = NOW - timedelta(hours=1 + 5 * number)
+    properties = {
+        "project": "failing",
+        "$ai_trace_id": f"{name}-{number}",
+        "$ai_span_name": name,
+        "$ai_provider": "openai",
+        "$ai_model": "gpt-4o-mini",
+        "$ai_input": [{"role": "user", "content": f"question {number} of {name}"}],
+        "$ai_output_choices": [{"role": "assistant", "content": '{"answer": 1}'}],
+        "$ai_input_tokens": 1000,
+        "$ai_output_tokens": 100,
+        "$ai_total_cost_usd": 1000 * 0.15e-6 + 100 * 0.6e-6,
+        "$ai_cost_passthrough": True,
+        "$ai_latency": 1.0,
+        "$ai_http_status": 200,
+        "$ai_stop_reason": "stop",
+    }
+    return {
+        "event": "$ai_generation",
+        "timestamp": at.isoformat(),
+        "distinct_id": "failing",
+        "properties": properties | more,
+    }
+
+
+def failing_calls() -> list[Event]:
+    refused = {
+        "$ai_is_error": "true",
+        "$ai_http_status": 400,
+        "$ai_error": "image is too large",
+        "$ai_output_choices": None,
+    }
+    late = refused | {"$ai_http_status": 504, "$ai_error": "deadline exceeded"}
+    broken = [{"role": "assistant", "content": '{"answer": [1, 2'}]
+    # 1,000 x 2.5 and 400 x 10 USD a million: 0.0065.
+    doubled = {"$ai_model": "gpt-4o", "$ai_output_tokens": 400, "$ai_total_cost_usd": 0.013}
+    found = []
+    for n in range(EACH):
+        fifth = n % 5 == 0
+        found += [
+            call(n, "upload", **(refused if fifth else {})),
+            call(n, "wait", **(late if fifth else {})),
+            call(n, "extract", **({"$ai_output_choices": broken} if fifth else {})),
+            call(n, "doubled", **doubled),
+        ]
+    return found
+
+
+@pytest.fixture(scope="module")
+def failing(server: LocalServer, tmp_path_factory: pytest.TempPathFactory) -> Result:
+    send(server, failing_calls())
+    options = Options(
+        results_dir=tmp_path_factory.mktemp("failing"),
+        now=NOW,
+        window_days=DAYS,
+        live_prices=False,
+        project="failing",
+        sample_size=60,
+    )
+    target = Target(server.host, server.project_id, server.personal_api_key)
+    return optimize(server.query(), options, target=target)
+
+
+def test_each_failure_has_its_advice(failing: Result, server: LocalServer) -> None:
+    found = {one.cause: one for one in failing.analysis.recommendations}
+    named = {cause: one.operation for cause, one in found.items()}
+    wanted = {
+        "errors": "upload",
+        "timeouts": "wait",
+        "malformed": "extract",
+        "price_difference": "doubled",
+    }
+    assert wanted == named
+    for one in found.values():
+        assert one.excerpt, one.id
+        window = NOW - timedelta(days=one.measurement.window_days)
+        filled = {"since": f"{window:%Y-%m-%dT%H:%M:%SZ}", "until": f"{NOW:%Y-%m-%dT%H:%M:%SZ}"}
+        rows = (
+            server.query().hogql(one.measurement.hogql, {**one.measurement.values, **filled}).rows
+        )
+        assert rows == [[pytest.approx(one.measurement.baseline)]], one.id
+    assert found["errors"].excerpt == "image is too large"
+    assert found["errors"].measurement.baseline == pytest.approx(20, abs=5)
+
+
+def test_failed_calls_that_were_paid_for_are_a_saving(failing: Result) -> None:
+    found = {one.cause: one for one in failing.analysis.recommendations}
+    each = 1000 * 0.15e-6 + 100 * 0.6e-6
+    for cause in ("errors", "timeouts"):
+        assert found[cause].saving.window_usd == pytest.approx(each * EACH / 5)
+        assert len(found[cause].saving.trace_ids) == EACH / 5
+    assert found["malformed"].saving.window_usd == 0
+    assert found["price_difference"].saving.window_usd == 0
+
+
+def test_a_wrong_price_is_told_by_how_much(failing: Result) -> None:
+    one = next(o for o in failing.analysis.recommendations if o.cause == "price_difference")
+    assert "$0.78" in one.problem
+    assert "$0.39, 50 % less" in one.problem
+    assert one.measurement.target == pytest.approx(one.measurement.baseline / 2)
+
+
+def test_what_shipped_is_not_recommended_again(
+    server: LocalServer, failing: Result, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.mktemp("again")
+    shipped = folder / "shipped.txt"
+    shipped.write_text("shipped errors:upload pull request 7\n")
+    options = Options(
+        results_dir=folder / "results",
+        now=NOW,
+        window_days=DAYS,
+        live_prices=False,
+        project="failing",
+        history=shipped,
+    )
+    target = Target(server.host, server.project_id, server.personal_api_key)
+    again = optimize(server.query(), options, target=target).analysis.recommendations
+    assert "errors:upload" in {one.id for one in failing.analysis.recommendations}
+    assert "errors:upload" not in {one.id for one in again}
+    assert [one.priority for one in again] == list(range(1, len(again) + 1))

@@ -33,6 +33,7 @@ from nightpane.optimizer.recommendations import (
     context_stuffing,
     failing,
     identical_calls,
+    malformed_output,
     measuring,
     model_misuse,
     money,
@@ -59,6 +60,7 @@ _RULES = (
     context_stuffing,
     prompt_bloat,
     runaway_output,
+    malformed_output,
 )
 _LEAST_SHARE, _LEAST_OF_OPERATION = 0.001, 0.01
 """A saving below these shares of all cost and of the operation's is not worth a change."""
@@ -108,12 +110,12 @@ def run(
     variance: tuple[OperationVariance, ...],  # noqa: ARG001 (as above)
     causes: Causes,
     failures: Failures,
-    samples: tuple[Sample, ...],  # noqa: ARG001 (as above)
+    samples: tuple[Sample, ...],
     history: History,
 ) -> tuple[Recommendation, ...]:
     """Return the recommendations, ranked; what shipped or was rejected before is left out."""
     subjects = [
-        _subject(one.operation, scope, pricing, metrics, causes, failures)
+        _subject(one.operation, scope, pricing, metrics, causes, failures, samples)
         for one in metrics.operations
     ]
     material = reading.read(source, scope, _wanted(subjects, scope, pricing))
@@ -136,6 +138,7 @@ def _subject(
     metrics: Metrics,
     causes: Causes,
     failures: Failures,
+    samples: tuple[Sample, ...],
 ) -> Subject:
     measured = metrics.operation(name)
     assert measured is not None  # noqa: S101 (told to the type checker)
@@ -152,6 +155,7 @@ def _subject(
         whole=metrics,
         scope=scope,
         material=Material(),
+        samples=tuple(one for one in samples if one.operation == name),
     )
 
 

@@ -23,6 +23,7 @@ from nightpane.optimizer.model import (
     OperationMetrics,
     Patterns,
     Pricing,
+    Sample,
     Tails,
     Tokens,
     Usage,
@@ -136,6 +137,7 @@ class Subject:
     whole: Metrics
     scope: Scope
     material: Material
+    samples: tuple[Sample, ...] = ()
 
     @property
     def name(self) -> str:
