@@ -24,10 +24,12 @@ _QUERY = f"""SELECT {", ".join(_COLUMNS)}, length(question) AS chars,
   cityHash64(question) AS whole, hex(whole) AS input_hash,
   substring(question, 1, 100000) AS much, replaceRegexpAll(much, '[0-9]+', '#') AS shape,
   cityHash64(shape) AS shape_, hex(shape_) AS shape_hash,
-  substring(question, 1, 2000) AS prefix, cityHash64(prefix) AS prefix_, hex(prefix_) AS prefix_hash,
+  substring(question, 1, 2000) AS prefix, cityHash64(prefix) AS prefix_,
+  hex(prefix_) AS prefix_hash,
   substring(answer, 1, 2000) AS output_text
 FROM %s WHERE trace IN {{trace_ids}}"""  # noqa: S608 (constants of this package; values go in placeholders)
-_TRAVELLING = f"""SELECT {", ".join(_COLUMNS)}, chars, input_hash, shape_hash, prefix_hash, output_text
+_TRAVELLING = f"""SELECT {", ".join(_COLUMNS)},
+  chars, input_hash, shape_hash, prefix_hash, output_text
 FROM ({_QUERY}) ORDER BY trace, at, id LIMIT {CALLS_OF_A_TRACE} BY trace LIMIT {_ROWS}"""  # noqa: S608 (as above)
 
 
