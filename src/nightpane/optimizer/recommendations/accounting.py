@@ -22,6 +22,7 @@ from posthog import Posthog
 posthog = Posthog(POSTHOG_API_KEY, host=POSTHOG_HOST)
 """
 _TOKENS = ('"$ai_input_tokens": input_tokens,', '"$ai_output_tokens": output_tokens,')
+_MANY_TIMES = 3
 _WEIGHT = 0.1
 """Of the amount in question: what seeing a cost is worth, beside saving it."""
 
@@ -157,10 +158,11 @@ def differing(subject: Subject, one: CrossCheck) -> Draft | None:
 def _apart(recorded_usd: float, map_usd: float) -> str:
     """How far the map's figure is from the recorded one."""
     low, high = sorted((recorded_usd, map_usd))
-    way = "less" if map_usd < recorded_usd else "more"
-    if low <= 0 or high < 2 * low:
-        return f"{percent(high / recorded_usd - low / recorded_usd if recorded_usd else 1)} {way}"
-    return f"{high / low:,.1f} times {'less' if way == 'less' else 'as much'}"
+    if low > 0 and high >= _MANY_TIMES * low:
+        times = f"{high / low:,.1f} times"
+        return f"the record is {times} that" if map_usd < recorded_usd else f"{times} the record"
+    share = abs(1 - map_usd / recorded_usd) if recorded_usd else 1.0
+    return f"{percent(share)} {'less' if map_usd < recorded_usd else 'more'}"
 
 
 def _issues(groups: tuple[Group, ...], issue: str) -> dict[str, str]:
