@@ -118,6 +118,9 @@ def _looks_like_token(value: Any) -> bool:
     )
 
 
+_BY_HINT = tuple((hint, rule) for rule in VALUE_RULES for hint in rule.hints)
+
+
 def may_hold_secret(text: str) -> bool:
     """Tell quickly whether a text could hold a secret (often enough a false alarm)."""
     return look_alike(text) or names_a_secret(text)
@@ -136,7 +139,8 @@ def mask_values(value: Any, found: list[str]) -> Any:
 
 def mask_text(text: str, found: list[str]) -> str:
     """Return a text with every known secret masked."""
-    spans = _secret_spans(text)
+    # Most texts of an event that holds a secret hold none.
+    spans = _secret_spans(text) if may_hold_secret(text) else ()
     if not spans:
         return text
     pieces, end = [], 0
@@ -150,10 +154,9 @@ def mask_text(text: str, found: list[str]) -> str:
 def _secret_spans(text: str) -> list[tuple[int, int, str]]:
     """Return where secrets lie, in order, with the name of a rule; what overlaps is one."""
     spans = [(*span, "named") for span in named_spans(text)]
-    for rule in VALUE_RULES:
-        if any(hint in text for hint in rule.hints):
-            group = min(rule.pattern.groups, 1)
-            spans += [(*match.span(group), rule.name) for match in rule.pattern.finditer(text)]
+    for rule in dict.fromkeys(rule for hint, rule in _BY_HINT if hint in text):
+        group = min(rule.pattern.groups, 1)
+        spans += [(*match.span(group), rule.name) for match in rule.pattern.finditer(text)]
     spans.sort()
     merged: list[tuple[int, int, str]] = []
     for start, stop, name in spans:

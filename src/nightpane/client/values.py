@@ -55,7 +55,7 @@ class Plain:
             items["value"] = self._named(items.get("name", items.get("key")), items["value"])
         if items.keys() <= self._mask.clean and self._is_plain(items):
             return items
-        return dict(self._entry(key, value, depth) for key, value in items.items())
+        return dict([self._entry(key, value, depth) for key, value in items.items()])
 
     def _is_plain(self, items: dict[Any, Any]) -> bool:
         """Tell whether nothing needs a closer look: the usual event, and the quick way."""
@@ -74,15 +74,26 @@ class Plain:
 
     def _entry(self, key: Any, value: Any, depth: int) -> tuple[str, Any]:
         name = key if type(key) is str else self._key(key)
-        masked = KEEP if name in self._mask.clean else self._mask(name, value)
-        if masked is not KEEP:
-            return name, masked
-        self.texts.append(name)
+        if name not in self._mask.clean:
+            masked = self._mask(name, value)
+            if masked is not KEEP:
+                return name, masked
+            self.texts.append(name)
         return name, self.value(value, name, depth + 1)
 
     def value(self, value: Any, name: str, depth: int = 0) -> Any:
         """Return a plain value; ``name`` is said in notes."""
+        kind = type(value)
+        if kind is str:
+            # What most values are, without the questions that follow.
+            self._nodes += 1
+            if len(value) >= _SECRET_CHARS:
+                self.texts.append(value)
+            return value
         try:
+            if kind is dict or kind is list:
+                self._nodes += 1
+                return self._container(value, name, depth)
             return self._value(value, name, depth)
         except Exception as error:  # noqa: BLE001 (a value's own code may raise anything)
             self._note(name, f"a {_type_name(value)} could not be read ({type(error).__name__})")
@@ -116,7 +127,7 @@ class Plain:
             return None
         self._above.add(id(value))
         try:
-            if isinstance(value, Mapping):
+            if type(value) is dict or isinstance(value, Mapping):
                 return self.mapping(value, depth)
             return self._list(value, name, depth)
         finally:

@@ -225,9 +225,11 @@ class _AsyncStream(_Guarded):
 
 def _noted(value: Any) -> _Source | _AsyncSource | None:
     """Return a stream with its state noted, None for what is no stream."""
-    if hasattr(value, "__anext__"):
+    # Of the class: an answer takes long to say what it has not.
+    kind = type(value)
+    if hasattr(kind, "__anext__"):
         return _AsyncSource(value)
-    return _Source(value) if hasattr(value, "__next__") else None
+    return _Source(value) if hasattr(kind, "__next__") else None
 
 
 def _guarded(made: Any, source: _Source | _AsyncSource) -> Any:

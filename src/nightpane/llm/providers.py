@@ -32,7 +32,10 @@ class Recording:
 
     def module(self, package: str) -> Any:
         """Return posthog.ai's module for this provider, with or without async."""
-        return import_module(f"posthog.ai.{package}{'_async' if self.is_async else ''}")
+        return _module(f"posthog.ai.{package}{'_async' if self.is_async else ''}")
+
+
+_module = functools.cache(import_module)
 
 
 @dataclass(frozen=True, slots=True)
