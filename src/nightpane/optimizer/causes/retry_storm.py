@@ -17,6 +17,8 @@ __all__ = ["CAUSE", "repeats"]
 
 NAME = "retry_storm"
 LEAST_REPEATS = 3
+_SHAPE_CHARS = 100_000
+"""What ``Call.shape_hash`` looks at: a longer conversation that grew has the same one."""
 _LEAST_SHARE = 0.02  # of the operation's cost, or
 _LEAST_TRACES = 3  # so many traces: a single storm is that trace's matter, not the operation's
 
@@ -30,9 +32,11 @@ def _same(before: Call, call: Call) -> bool:
     if before.model != call.model:
         return False
     if before.input_hash and call.input_hash:
-        if before.shape_hash == call.shape_hash:
-            return True
         longest = max(before.input_chars, call.input_chars)
+        if before.input_hash == call.input_hash:
+            return True
+        if before.shape_hash == call.shape_hash and longest < _SHAPE_CHARS:
+            return True
         alike = abs(before.input_chars - call.input_chars) <= 0.02 * longest
         return before.failed and alike and before.prefix_hash == call.prefix_hash
     size = max(before.tokens.prompt, call.tokens.prompt)
