@@ -42,7 +42,8 @@ PATTERNS = {
     # Nothing at all, or one message whose text is nothing.
     "empty": r'^\s*(\[\s*\]|\{\s*\}|""|\[\s*\{[^{]*"content"\s*:\s*'
     r'(""|null|\[\s*\]|\[\s*\{[^{}]*"text"\s*:\s*""[^{}]*\}\s*\])[^{}]*\}\s*\])\s*$',
-    "json": r"^[\[{]",
+    # As JSON begins, and prose such as "[tool-call]" or "{name} writes" does not.
+    "json": r'^(\{\s*["}]|\[\s*(["\[{\]]|-?[0-9]|(true|false|null)\s*[,\]]))',
     # Name and arguments of every tool call; ids differ from call to call and are left out.
     "signature": r'"name"\s*:\s*"[^"]*"|"(?:arguments|input|args)"\s*:\s*'
     r'(?:"(?:[^"\\]|\\.)*"|\{[^{}]*\})',
