@@ -27,7 +27,7 @@ class Provider:
         self.go = threading.Event()
         self.error_text = "Rate limit reached"
         handler = type("Handler", (_Handler,), {"provider": self})
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        self._server = _Server(("127.0.0.1", 0), handler)
         self._server.daemon_threads = True
         self.host = f"http://127.0.0.1:{self._server.server_address[1]}"
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
@@ -43,6 +43,11 @@ class Provider:
     def headers(self) -> dict[str, str]:
         """Those of the last request, names in lower case."""
         return self.requests[-1][1]
+
+
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing of clients that went away."""
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -99,16 +99,17 @@ def test_asynchronous_chains(pane: nightpane.Pane, recorded: Recorded, provider:
     callbacks = {"callbacks": [llm.langchain_handler(pane)]}
 
     async def ask(run: nightpane.Run) -> str:
-        runnable = chain(provider)
         async with run.round() as round_:
-            await runnable.ainvoke("How?", callbacks)
+            await chain(provider).ainvoke("How?", callbacks)
             round_.keep()
-        await runnable.bound.last.root_async_client.close()
         return round_.round_id
 
     async def night() -> list[str]:
         async with pane.run(agent="coder") as run:
-            return list(await asyncio.gather(*(ask(run) for _ in range(3))))
+            rounds = await asyncio.gather(*(ask(run) for _ in range(3)))
+        # One HTTP client for all models at the same address.
+        await chain(provider).bound.last.root_async_client.close()
+        return list(rounds)
 
     rounds = asyncio.run(night())
     events = [event["properties"] for event in recorded()]
