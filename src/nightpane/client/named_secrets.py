@@ -21,7 +21,7 @@ _FEW = 8
 _NAME_CHARS = 64
 _NAME = re.compile(
     r"(?i:(?:passw(?:or)?d|passwd|passphrase|pwd|secret|credentials?|(?<=\?)sig|(?<=&)sig"
-    r"|signature|(?<=[?&])key|(?:(?<=api)|(?<=api[_-])|(?<=access)|(?<=access[_-])|(?<=account)"
+    r"|(?<=[?&-])signature|(?<=[?&])key|(?:(?<=api)|(?<=api[_-])|(?<=access)|(?<=access[_-])|(?<=account)"
     r"|(?<=account[_-])|(?<=private[_-])|(?<=private)|(?<=signing[_-])|(?<=encryption[_-])"
     r"|(?<=subscription-))key)"
     r"|(?P<token>token)|(?P<header>authorization|cookie))"
@@ -34,7 +34,7 @@ _FLAG = re.compile(
 _QUOTED = re.compile(r"(?P<quote>\\{0,7}[\"'])(?P<value>[^\n\"']{1,2000}?)(?P=quote)")
 _BARE = re.compile(r"(?P<value>[^\s\"'\\,;&)\]}>|(<{\[]{1,2000})(?P<after>[\s\S]?)")
 _LINE = re.compile(r"(?P<value>[^\r\n\"'\\]{1,4000})")
-_CODE = re.compile(r"[A-Za-z_][\w]*(?:\.\w+)+\Z|[A-Za-z_]+\Z")
+_CODE = re.compile(r"[A-Za-z_]\w*(?:\.\w+)+\Z|[A-Za-z_]+\Z|[a-z][a-z0-9]*(?:_[a-z0-9]+)+\Z")
 # A project's own key (phc_) is public.
 _PLACEHOLDERS = ("[", "$", "<", "{", "(", "*", "%", "…", "...", "phc_")
 _CALL = re.compile(r"[\w.]+[(\[]")

@@ -93,9 +93,10 @@ VALUE_RULES: tuple[ValueRule, ...] = (
         "access_token",
         "ntn_|secret_|lin_api_|dop_v1_|doo_v1_|dor_v1_|dckr_pat_|HRKU-|nfp_|fo1_|sbp_|sb_secret_"
         "|pscale_tkn_|pscale_pw_|pscale_oauth_|PMAK-|NRAK-|NRJS-|glsa_|glc_|sntrys_|sntryu_"
-        "|shpat_|shpss_|shpca_|shppa_|sq0atp-|sq0csp-|figd_|tskey-auth-|tskey-api-|re_|rubygems_"
+        "|shpat_|shpss_|shpca_|shppa_|sq0atp-|sq0csp-|figd_|tskey-auth-|tskey-api-|rubygems_"
         "|npm_|wandb_v1_|key-|AGE-SECRET-KEY-1|ATATT3x|ATCTT3x",
     ),
+    *_prefixed("access_token", "re_", r"[A-Za-z0-9]{8}_[A-Za-z0-9]{20,}"),
     _rule("pypi_token", "pypi-", r"\bpypi-[A-Za-z0-9_-]{50,}"),
     *_prefixed("access_token", "dapi|SK", r"[0-9a-f]{32}\b"),
     _rule("access_token", "SG.", r"\bSG\.[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{16,}"),

@@ -17,6 +17,8 @@ log = logging.getLogger("nightpane")
 
 _RAW_HEADER = "X-Stainless-Raw-Response"
 _UNSET = object()
+_MAX_SAID = 100
+_said: set[str] = set()
 
 
 class Outcome:
@@ -237,6 +239,9 @@ def _guarded(made: Any, source: _Source | _AsyncSource) -> Any:
 
 
 def say(error: Exception) -> None:
-    """Log that recording failed, never the provider."""
+    """Log, once for each kind of error, that recording failed; the provider did not."""
     # Its text may quote a prompt: only the kind of it is told.
-    log.warning("a model call was not recorded: %s in posthog.ai", type(error).__name__)
+    kind = type(error).__name__
+    if kind not in _said and len(_said) < _MAX_SAID:
+        _said.add(kind)
+        log.warning("a model call was not recorded: %s in posthog.ai", kind)
