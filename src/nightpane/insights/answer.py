@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from nightpane.errors import HogQLError
-from nightpane.insights import trends, trends_result
+from nightpane.insights import events, lifecycle, stickiness, trends, trends_result
 from nightpane.insights.dates import Period
 from nightpane.insights.labels import iso
 from nightpane.insights.question import Context, Question
@@ -49,6 +49,37 @@ def _trends(query: Fields, context: Context, run: Run) -> dict[str, Any]:
     return _response(response, question, found, read.periods[0], hasMore=others)
 
 
+def _stickiness(query: Fields, context: Context, run: Run) -> dict[str, Any]:
+    read = stickiness.read_stickiness(query, context)
+    question = stickiness.build(read, query, context)
+    response = _run(run, question)
+    rows = _rows(response)
+    read = read.starting(_earliest(rows, read.periods[0]))
+    return _response(response, question, stickiness.results(read, rows), read.periods[0])
+
+
+def _lifecycle(query: Fields, context: Context, run: Run) -> dict[str, Any]:
+    read = lifecycle.read_lifecycle(query, context)
+    question = lifecycle.build(read, query, context)
+    response = _run(run, question)
+    rows = _rows(response)
+    read = read.starting(_earliest(rows, read.period))
+    return _response(response, question, lifecycle.results(read, rows), read.period)
+
+
+def _events(query: Fields, context: Context, run: Run) -> dict[str, Any]:
+    question, columns = events.build(query, context)
+    response = _run(run, question)
+    return {
+        "results": events.results(columns, response["results"]),
+        "columns": [column.text for column in columns],
+        "types": events.types(columns, response["types"]),
+        "hogql": question.written(),
+        "error": None,
+        **{name: response.get(name) for name in (*_KEPT, "hasMore", "limit", "offset")},
+    }
+
+
 def _run(run: Run, question: Question) -> Mapping[str, Any]:
     try:
         return run(question.query, question.values)
@@ -85,4 +116,9 @@ def _response(
     }
 
 
-KINDS: Mapping[str, Callable[[Fields, Context, Run], dict[str, Any]]] = {"TrendsQuery": _trends}
+KINDS: Mapping[str, Callable[[Fields, Context, Run], dict[str, Any]]] = {
+    "TrendsQuery": _trends,
+    "StickinessQuery": _stickiness,
+    "LifecycleQuery": _lifecycle,
+    "EventsQuery": _events,
+}

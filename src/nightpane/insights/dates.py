@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 from nightpane.insights.reading import Fields, wrong
 
 __all__ = ["INTERVALS", "Period", "bucket", "calendar_step", "floor", "is_bare_date", "moment_of"]
-__all__ += ["previous", "read_period"]
+__all__ += ["read_period", "with_previous"]
 
 INTERVALS = ("second", "minute", "hour", "day", "week", "month")
 _MOST_POINTS = 20_000
@@ -107,42 +107,45 @@ def read_period(
     return Period(start=start.at, since=since, end=end, interval=interval, zone=zone)
 
 
-def previous(period: Period, fields: Fields, compare_to: str | None) -> Period:
-    """Return the period a query compares with: the one before it, or so long before it.
+def with_previous(query: Fields, period: Period) -> tuple[Period, ...]:
+    """Return the period, and the one that the query's ``compareFilter`` compares it with.
 
     The rules are those of PostHog: a range that began with this week, month, quarter or year is
-    compared with the whole one before, and the last 7 or 14 days, which are 8 or 15 with today, are
-    moved by 7 or 14.
+    compared with the whole one before, and the last 7 or 14 days, which are 8 or 15 with today,
+    with what was 7 or 14 days before.
     """
-    if period.start is None:
-        raise wrong("compareFilter", "all time has nothing before it to compare with.")
+    compare, start = query.part("compareFilter"), period.start
+    # PostHog too compares all time with nothing, rather than refusing.
+    if compare is None or not compare.flag("compare") or start is None:
+        return (period,)
+    compare_to = compare.text("compare_to")
     if compare_to is not None:
-        start = _bound(compare_to, period.start, "compareFilter.compare_to").at
-        return replace(period, start=start, since=start, end=start + (period.end - period.start))
-    span = fields.part("dateRange") or Fields({})
+        before = _bound(compare_to, start, compare.at("compare_to")).at
+        end = before + (period.end - start)
+        return period, replace(period, start=before, since=before, end=end)
+    span = query.part("dateRange") or Fields({})
     text_from, text_to = span.text("date_from"), span.text("date_to")
     if not text_to and text_from in _WHOLE_BEFORE:
-        start = _back(period.start, 1, _WHOLE_BEFORE[text_from])
-        return replace(period, start=start, since=start, end=period.start - _MOMENT)
-    length = period.end - period.start
-    start = period.start - length
-    if period.interval in _EXACT_STEPS_S and period.interval != "hour":
-        return replace(period, start=start, since=start, end=period.start)
-    start = _at_time_of(start, period.start)
+        before = _back(start, 1, _WHOLE_BEFORE[text_from])
+        return period, replace(period, start=before, since=before, end=start - _MOMENT)
     words = _WORD.fullmatch(text_from or f"-{_DAYS_BY_DEFAULT}d")
     days = int(words["count"] or 0) if words and words["unit"] == "d" else 0
-    relative_end = bool(text_to and _WORD.fullmatch(text_to))
-    if period.interval == "day" and days and days % 7 == 0 and not relative_end:
-        start += timedelta(days=1)
-    end = start + length
-    if period.interval == "hour":
-        end = end.replace(
-            minute=period.end.minute, second=period.end.second, microsecond=period.end.microsecond
-        )
-    else:
-        end = _at_time_of(end, period.end)
-    since = floor(start, "day" if period.interval == "week" else period.interval)
-    return replace(period, start=start, since=min(start, since), end=end)
+    to_now = not (text_to and _WORD.fullmatch(text_to))
+    whole_weeks = period.interval == "day" and days > 0 and days % 7 == 0 and to_now
+    return period, _before(period, start, timedelta(days=1 if whole_weeks else 0))
+
+
+def _before(period: Period, start: datetime, moved: timedelta) -> Period:
+    """Return the period as long before, at the same times of the day."""
+    length = period.end - start
+    if period.interval in ("second", "minute"):
+        return replace(period, start=start - length, since=start - length, end=start)
+    before = _at_time_of(start - length, start) + moved
+    end = before + length
+    hour = end.hour if period.interval == "hour" else period.end.hour
+    end = _at_time_of(end, period.end).replace(hour=hour)
+    since = floor(before, "day" if period.interval == "week" else period.interval)
+    return replace(period, start=before, since=min(before, since), end=end)
 
 
 def floor(at: datetime, unit: str) -> datetime:

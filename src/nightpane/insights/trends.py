@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from nightpane.insights.breakdowns import NULL, OTHER, Breakdown, read_breakdown
-from nightpane.insights.dates import INTERVALS, Period, previous, read_period
+from nightpane.insights.dates import INTERVALS, Period, read_period, with_previous
 from nightpane.insights.filters import Filters
 from nightpane.insights.formula import Formula
 from nightpane.insights.maths import Branch
@@ -96,7 +96,7 @@ def read_trends(query: Fields, context: Context) -> Trends:
     return Trends(
         given=query.given,
         series=series,
-        periods=_periods(query, period),
+        periods=with_previous(query, period),
         interval=given_interval,
         display=display,
         breakdown=read_breakdown(query, display=display),
@@ -167,14 +167,6 @@ kept as (
     from ranked
     group by slot, {bucket}value
 )"""  # noqa: S608 (fixed texts only: values are placeholders)
-
-
-def _periods(query: Fields, period: Period) -> tuple[Period, ...]:
-    compare = query.part("compareFilter")
-    # PostHog too compares all time with nothing, rather than refusing.
-    if compare is None or not compare.flag("compare") or period.start is None:
-        return (period,)
-    return period, previous(period, query, compare.text("compare_to"))
 
 
 def _formulas(shown: Fields, series: int) -> tuple[FormulaNode, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from nightpane.insights.breakdowns import NULL, OTHER, named
@@ -44,9 +44,12 @@ def is_other(value: Any) -> bool:
 
 
 def moment(text: str, period: Period) -> datetime:
-    """Return the instant a row names; a date is the start of its day in the project's timezone."""
+    """Return the instant a row names, in UTC; a date is the start of its day in the timezone.
+
+    Two local times of an hour that comes twice would be equal, and one count would be lost.
+    """
     at = datetime.fromisoformat(text)
-    return at.replace(tzinfo=period.zone) if at.tzinfo is None else at.astimezone(period.zone)
+    return (at.replace(tzinfo=period.zone) if at.tzinfo is None else at).astimezone(UTC)
 
 
 def _series(
@@ -83,7 +86,7 @@ def _figures(trends: Trends, series: Series, period: Period, row: Row) -> dict[s
         return {"data": [], "days": [], "count": 0, "aggregated_value": value}
     at = {moment(text, period): total for text, total in _pairs(row)}
     points = period.points()
-    data: list[float] = [at.get(point) or 0 for point in points]
+    data: list[float] = [at.get(point.astimezone(UTC)) or 0 for point in points]
     if whole:
         data = [int(figure) for figure in data]
     if trends.is_cumulative:
