@@ -107,3 +107,17 @@ def test_outliers_are_explained_by_what_was_planted(planted: tuple[Planted, Resu
 
 def test_a_whole_report_stays_within_its_queries(planted: tuple[Planted, Result]) -> None:
     assert planted[1].analysis.queries < 60
+
+
+def test_traces_that_were_read_show_what_was_planted_and_nothing_else(
+    planted: tuple[Planted, Result],
+) -> None:
+    made, result = planted
+    read = json.loads((result.folder / "data" / "qualitative_samples.json").read_text("utf-8"))
+    assert {"cheapest", "median", "dearest", "slowest"} <= {one["bucket"] for one in read}
+    odd = {one["operation"]: one["abnormality"] for one in read if one["abnormality"] != "clean"}
+    assert len(set(odd.values())) >= 2
+    assert [name for name in odd if not made.truth[name]] == []
+    for one in read:
+        low, high = one["frequency_interval"]
+        assert low <= one["frequency"] <= high
