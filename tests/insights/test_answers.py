@@ -149,6 +149,19 @@ def test_a_series_field_by_field(ask: Ask) -> None:
     assert (before["compare_label"], before["days"]) == ("previous", ["2026-02-27", "2026-02-28"])
 
 
+def test_a_dashboard_overrides_dates_and_adds_filters(ask: Ask) -> None:
+    alpha = [{"key": "project", "value": "alpha", "operator": "exact"}]
+    beta = [{"key": "project", "value": "beta", "operator": "exact"}]
+    override = {"date_from": "2026-03-05", "date_to": "2026-03-20", "properties": alpha}
+    span = {"date_from": "2026-03-05", "date_to": "2026-03-20"}
+    (found,) = ask(_trend(filters_override=override))["results"]
+    (plain,) = ask(_trend(dateRange=span, properties=alpha))["results"]
+    assert found["data"] == plain["data"]
+    assert found["count"] > 0
+    (both,) = ask(_trend(properties=beta, filters_override=override))["results"]
+    assert both["count"] == 0
+
+
 def test_labels_name_the_series_when_there_are_several(ask: Ask) -> None:
     series = [{"event": "round_kept"}, {"event": None}]
     found = ask(_trend(series=series, breakdownFilter={"breakdown": "project"}))["results"]

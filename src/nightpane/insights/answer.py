@@ -32,10 +32,29 @@ _KEPT += ("last_refresh", "next_allowed_client_refresh_time", "timezone", "calcu
 def answer(node: Mapping[str, Any], context: Context, run: Run) -> dict[str, Any]:
     """Return PostHog's response to a node whose kind is one of ``KINDS``.
 
-    Raises InsightError for a node that is not well formed, and HogQLError for an expression in it
-    that is refused.
+    Its ``filters_override`` (a dashboard's dates and filters, which PostHog's request has beside
+    the node) replaces the dates and adds to the filters. Raises InsightError for a node that is
+    not well formed, and HogQLError for an expression in it that is refused.
     """
-    return KINDS[str(node.get("kind"))](Fields(node), context, run)
+    return KINDS[str(node.get("kind"))](Fields(_overridden(Fields(node))), context, run)
+
+
+def _overridden(query: Fields) -> dict[str, Any]:
+    """Return a node with the dates and filters of the dashboard it is shown on."""
+    found, given = dict(query.given), query.part("filters_override")
+    if given is None:
+        return found
+    if given.text("date_from") or given.text("date_to"):
+        kept = ("date_from", "date_to", "explicitDate")
+        found["dateRange"] = {name: given.given.get(name) for name in kept}
+        found |= {"after": given.text("date_from") or "all", "before": given.text("date_to")}
+    if given.given.get("properties"):
+        both = (found.get("properties"), given.given["properties"])
+        groups = [one if isinstance(one, Mapping) else {"values": one} for one in both if one]
+        found["properties"] = {"type": "AND", "values": groups}
+    if given.given.get("breakdown_filter"):
+        found["breakdownFilter"] = given.given["breakdown_filter"]
+    return found
 
 
 def _trends(query: Fields, context: Context, run: Run) -> dict[str, Any]:

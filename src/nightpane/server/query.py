@@ -57,6 +57,7 @@ async def ask(request: Request) -> Response:
         raise _busy(f"{_WAITING} queries are waiting already")
     answers = _KINDS.get(str(node.get("kind")))
     if answers is not None:
+        node = {**node, **{k: body[k] for k in ("filters_override",) if body.get(k)}}
         work = functools.partial(answers, state.store, state.definitions, node)
     else:
         work = functools.partial(_answer, state.store, node, body)
