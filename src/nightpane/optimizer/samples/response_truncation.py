@@ -36,8 +36,9 @@ def detect(reading: Reading) -> Finding | None:
     cut.sort(key=lambda place: -reading.calls[place].tokens.output)
     one = reading.exchanges[cut[0]]
     said = f"stop reason {code(one.call.stop_reason)}" if one.call.stop_reason else "a round limit"
-    answers = f"{len(cut)} of its {len(reading.exchanges)} answers"
-    which = "The answer ends" if len(reading.exchanges) == 1 else f"{answers} end cut off, one"
+    of = f"of its {len(reading.exchanges)} answers"
+    which = f"{len(cut)} {of} are cut off, the longest" if len(cut) > 1 else f"One {of} ends"
+    which = "The answer ends" if len(reading.exchanges) == 1 else which
     return Finding(
         "response_truncation",
         f"{which} at {count(one.call.tokens.output)} tokens ({said}){_where(one)}"
