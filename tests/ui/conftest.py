@@ -52,20 +52,20 @@ def url(server: LocalServer) -> str:
     return f"{server.host}/?token={token}"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalServer]:
     with LocalServer(tmp_path_factory.mktemp("server")) as running:
         send(running, night())
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def empty_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalServer]:
     with LocalServer(tmp_path_factory.mktemp("empty")) as running:
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     require(CHROMIUM.exists(), f"Chromium at {CHROMIUM} (Debian: apt-get install chromium)")
     try:
