@@ -112,7 +112,8 @@ def test_a_small_limit_still_turns_over(make_pane: Make, spool_dir: Path) -> Non
             assert pane.flush(10)
             assert pane.track("hello", agent="a", at=at, text="x" * 300) is not None
     assert pane.flush(10)
-    assert sum(each_file(spool_dir, lambda path: path.stat().st_size)) <= 64_000
+    # The acknowledgements beside the segments, and a new segment's header, come on top.
+    assert sum(each_file(spool_dir, lambda path: path.stat().st_size)) <= 64_000 * 1.1
 
 
 def test_status_of_a_folder(make_pane: Make, spool_dir: Path, network: Network) -> None:
