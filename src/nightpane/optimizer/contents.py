@@ -32,12 +32,16 @@ LOOP = 4
 _FEW = 5
 _LOOPS_NAMED = 200
 
-# The answer's first text, in the shapes the wrappers write.
+# The answer's first text, in the shapes the wrappers write; else the answer, if it is no message.
 _TEXT = """JSONExtractString(answer, 1, 'content') AS plain,
   JSONExtractString(answer, 1, 'content', 1, 'text') AS block,
   JSONExtractString(answer, 1, 'message', 'content') AS choice,
-  multiIf(block > '', block, choice > '', choice, plain) AS first, trim(first) AS text"""
+  JSONExtractString(answer, 1, 'parts', 1, 'text') AS part,
+  JSONExtractString(answer, 'data', 'content') AS data,
+  multiIf(block > '', block, choice > '', choice, part > '', part, data > '', data, plain > '',
+    plain, match(answer, {message}), '', answer) AS first, trim(first) AS text"""
 PATTERNS = {
+    "message": r'"(role|message|parts|content|data)"\s*:',
     "tool": r'"(tool_calls|tool_use|function_call|functionCall|function)"',
     # Nothing at all, or one message whose text is nothing.
     "empty": r'^\s*(\[\s*\]|\{\s*\}|""|\[\s*\{[^{]*"content"\s*:\s*'
@@ -64,7 +68,8 @@ _COUNTS = f"""SELECT operation, count() AS calls, countIf(asked) AS read,
   uniqExactIf(hash, counted) AS hashes, uniqExactIf((hash, trace), counted) AS askers,
   countIf(answered) AS outputs, uniqExactIf(answer_hash, answered) AS distinct_outputs,
   countIf(tools) AS tool_calls, countIf(is_empty) AS empty_outputs,
-  countIf(is_json) AS json_outputs, countIf(is_broken) AS malformed
+  countIf(is_json) AS json_outputs, countIf(is_broken) AS malformed,
+  minIf(trace, is_empty) AS empty_id, minIf(trace, is_broken) AS malformed_id
 FROM ({_CALLS}) GROUP BY operation ORDER BY calls DESC, operation LIMIT {PAGE}"""  # noqa: S608 (as above)
 _BEGINNINGS = f"""SELECT operation, step, count() AS calls, uniqExact(hash) AS prompts,
   uniqExact(start) AS starts, uniqExact((start, slot)) AS slots
@@ -160,6 +165,7 @@ def _contents(row: Row) -> Contents:
         empty_outputs=int(row["empty_outputs"]),
         json_outputs=int(row["json_outputs"]),
         malformed_outputs=int(row["malformed"]),
+        ill_ids=tuple(sorted({row["empty_id"] or "", row["malformed_id"] or ""} - {""})),
     )
 
 

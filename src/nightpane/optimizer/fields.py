@@ -61,7 +61,11 @@ COLUMNS: Mapping[str, str] = {
     **_word("marked", "$ai_is_error"),
     "is_marked": "marked IN ('true', '1')",
     "is_refused": "status >= 400",
-    "failed": "is_marked OR is_refused",
+    # Where the property is boolean, a 1 or "1" reads as null: then the error itself tells, which
+    # PostHog counts as one too.
+    "has_error": "message NOT IN ('', 'null', '{}', '[]')",
+    "is_told": "has_error AND marked = ''",
+    "failed": "is_marked OR is_refused OR is_told",
     **_number("sent", "$ai_input_tokens"),
     **_number("cache_read", "$ai_cache_read_input_tokens"),
     **_number("cache_write", "$ai_cache_creation_input_tokens"),
@@ -89,6 +93,7 @@ COLUMNS: Mapping[str, str] = {
     "above": f"multiIf({_ABOVE}, 0)",
     "billed": "toFloat(properties.$ai_total_cost_usd)",
     "priced": "isNotNull(billed)",
+    "marked_as": "JSONExtractRaw(properties, '$ai_is_error')",
     **_text("question", "$ai_input"),
     **_text("answer", "$ai_output_choices"),
     "second": "toUnixTimestamp(timestamp)",

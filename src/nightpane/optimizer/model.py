@@ -373,6 +373,7 @@ class Contents:
     length at which the prompts that are so long share few beginnings; ``cache_hits`` of them came
     within five minutes of another with the same beginning, ``cache_writes`` did not.
     ``loop_*`` count the same tool called with the same arguments four or more times in a trace.
+    ``ill_ids`` are traces with an empty and with a malformed output, where there are any.
     """
 
     calls: int = 0
@@ -393,6 +394,7 @@ class Contents:
     empty_outputs: int = 0
     json_outputs: int = 0
     malformed_outputs: int = 0
+    ill_ids: tuple[str, ...] = ()
     loop_traces: int = 0
     loop_calls: int = 0
     loop_cost_usd: float = 0.0

@@ -96,6 +96,10 @@ class Source:
         """How many more queries may be asked."""
         return self.budget - self.spent
 
+    def say(self, text: str) -> None:
+        """Tell whoever watches the run."""
+        self._say(text)
+
     def ask(self, text: str, values: Mapping[str, Any]) -> list[Row]:
         """Return the rows of a query, kept or fresh.
 

@@ -77,7 +77,7 @@ def run(
         for reading, finding, note in all_
     )
     if options.judge:
-        samples = judge.judged(samples, readings, options.judge)
+        samples = judge.judged(samples, readings, options.judge, clean=folder.clean, say=source.say)
     folder.json("data/qualitative_samples.json", [_document(one) for one in samples])
     return samples
 

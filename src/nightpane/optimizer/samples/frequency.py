@@ -38,12 +38,13 @@ def frequency(
     counted = None
     if finding is not None:
         counted = _counted(finding, name, causes, failures, grown="grow" in finding.note)
-    if counted is not None:
-        found, of, what = counted
-        return _of(found, of, f"{found:,} of {of:,} {what}")
     kind = finding.abnormality if finding else None
     own = [one for one in all_ if one[0].picked.operation == name]
     same = sum((one.abnormality if one else None) == kind for _, one in own)
+    # A count that missed what the sample shows did not know the shape of these answers.
+    if counted is not None and counted[0] >= same:
+        found, of, what = counted
+        return _of(found, of, f"{found:,} of {of:,} {what}")
     return _of(
         same,
         len(own),

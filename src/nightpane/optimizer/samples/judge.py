@@ -41,11 +41,13 @@ def judged(
     model: str,
     *,
     ask: Ask | None = None,
+    clean: Callable[[str], str] = lambda text: text,
     say: Callable[[str], None] = lambda _text: None,
 ) -> tuple[Sample, ...]:
     """Return the samples with the model's words, one question each.
 
-    ``ask`` stands in for LiteLLM. After two failures in a row the rest is left unjudged.
+    ``ask`` stands in for LiteLLM, ``clean`` takes keys out of what is sent. After two failures in a
+    row the rest is left unjudged, and ``say`` has told why.
     """
     asking = ask or _litellm
     found, failed = [], 0
@@ -53,7 +55,7 @@ def judged(
         words = ""
         if failed < _GIVE_UP:
             try:
-                words = asking(model, _question(sample, reading)).strip()[:_WORDS]
+                words = asking(model, _question(sample, reading, clean)).strip()[:_WORDS]
                 failed = 0
             except Exception as error:  # noqa: BLE001 (whatever a provider's client raises)
                 failed += 1
@@ -62,7 +64,9 @@ def judged(
     return tuple(found)
 
 
-def _question(sample: Sample, reading: Reading) -> list[dict[str, str]]:
+def _question(
+    sample: Sample, reading: Reading, clean: Callable[[str], str]
+) -> list[dict[str, str]]:
     left = _MOST_CHARS
     turns = []
     for one in [one for one in reading.exchanges if one.asked][:1] + list(reading.exchanges[-2:]):
@@ -74,7 +78,7 @@ def _question(sample: Sample, reading: Reading) -> list[dict[str, str]]:
     document = {"operation": sample.operation[:120], "calls": sample.calls, "turns": turns}
     return [
         {"role": "system", "content": _TASK},
-        {"role": "user", "content": json.dumps(document, ensure_ascii=False)},
+        {"role": "user", "content": clean(json.dumps(document, ensure_ascii=False))},
     ]
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from nightpane.optimizer import mending, rows
 from nightpane.optimizer.fields import Scope
@@ -24,10 +25,12 @@ _HEAD, _TAIL, _ANSWER = 24_000, 16_000, 300_000
 _PREFIX = 2000  # what rows.read keeps of an answer
 _STARTS = re.compile(r'\{"(?:role|type|content|parts)"\s*:')
 _TRIES = 60
+_YES = ("true", "1", "1.0")
+"""An error's mark, as boolean, number or text, before the query engine makes a type of it."""
 _TEXTS = f"""SELECT id, length(question) AS chars, chars - {_TAIL - 1} AS back,
   greatest(back, {_HEAD + 1}) AS from_, substring(question, 1, {_HEAD}) AS head,
   substring(question, from_, {_TAIL}) AS tail, length(answer) AS answer_chars,
-  substring(answer, 1, {_ANSWER}) AS said
+  substring(answer, 1, {_ANSWER}) AS said, marked_as
 FROM %s WHERE trace IN {{traces}} AND id IN {{ids}} ORDER BY id LIMIT {PAGE}"""  # noqa: S608 (constants of this package; values go in placeholders)
 
 
@@ -45,7 +48,7 @@ def read(
             "ids": sorted(chosen),
             "traces": sorted({call.trace_id for call in chosen.values()}),
         }
-        text = _TEXTS % scope.calls("id", "trace", "question", "answer")
+        text = _TEXTS % scope.calls("id", "trace", "question", "answer", "marked_as")
         texts = {row["id"]: row for row in source.ask(text, scope.values(values))}
     traces = {(one.operation, one.trace_id): one for one in causes.traces}
     return tuple(
@@ -88,6 +91,8 @@ def _exchange(call: Call, texts: Mapping[str, Row]) -> Exchange:
     if row is None:
         whole = len(call.output_text.encode()) < _PREFIX
         return Exchange(call, (), messages(call.output_text, "assistant"), whole)
+    if row["marked_as"].strip('"').lower() in _YES:
+        call = replace(call, failed=True)
     return Exchange(
         call,
         _prompt(row["head"], row["tail"]),

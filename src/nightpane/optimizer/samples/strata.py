@@ -13,6 +13,7 @@ from typing import get_args
 from nightpane.optimizer.fields import Scope
 from nightpane.optimizer.model import (
     Causes,
+    Contents,
     Failures,
     Metrics,
     OperationMetrics,
@@ -66,8 +67,8 @@ def pick(
 ) -> tuple[Picked, ...]:
     """Return the sample: at most ``options.sample_size`` traces, by bucket.
 
-    "errored" holds traces with failed calls first, then those whose calls succeeded with an answer
-    that was cut off or empty. Over 400,000 traces, one in so many by the hash of its id may be
+    "errored" holds traces with failed calls, and those whose calls succeeded with an answer that
+    was cut off, empty or no JSON. Over 400,000 traces, one in so many by the hash of its id may be
     chosen.
     """
     of = _operations(metrics, causes, failures, options)
@@ -90,6 +91,10 @@ def pick(
     for row in source.ask(text, scope.values(values)):
         key = (row["operation"], BUCKETS[int(row["bucket"]) - 1])
         found.setdefault(key, []).append(row["trace"])
+    for one in of:
+        ill = causes.contents.get(one.operation, Contents()).ill_ids
+        failed = found.setdefault((one.operation, "errored"), [])
+        failed[1:1] = ill
     return share([one.operation for one in of], found, options.sample_size)
 
 
