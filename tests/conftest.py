@@ -3,18 +3,36 @@
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
+from nightpane import hogql
 from nightpane.config import SETTINGS
 from nightpane.testing import LocalServer
 
 # The same examples every time, and none refused for a slow moment of the machine.
 settings.register_profile("nightpane", derandomize=True, deadline=None)
 settings.load_profile("nightpane")
+
+CACHE = "NIGHTPANE_CACHE_DIR"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Give the run one cache of its own: a query is parsed once, not once by each server."""
+    if not hasattr(config, "workerinput"):
+        os.environ[CACHE] = tempfile.mkdtemp(prefix="nightpane-tests-")
+    hogql.keep_trees(Path(os.environ[CACHE]))
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Take the cache away when the last test is through."""
+    if not hasattr(config, "workerinput"):
+        shutil.rmtree(os.environ[CACHE], ignore_errors=True)
 
 
 @pytest.fixture(autouse=True)
@@ -23,7 +41,7 @@ def _no_settings_of_the_developer(
 ) -> None:
     """Keep keys and folders of whoever runs the tests out of them."""
     for setting in SETTINGS:
-        if setting.env in os.environ:
+        if setting.env in os.environ and setting.env != CACHE:
             monkeypatch.delenv(setting.env)
     monkeypatch.setenv("NIGHTPANE_STATE_DIR", str(tmp_path_factory.getbasetemp() / "state"))
     monkeypatch.setenv("NIGHTPANE_DATA_DIR", str(tmp_path_factory.getbasetemp() / "data"))

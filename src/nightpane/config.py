@@ -51,6 +51,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("spool_dir", "NIGHTPANE_SPOOL_DIR", "folder of the spool"),
     Setting("state_dir", "NIGHTPANE_STATE_DIR", "folder of nightpane's state"),
     Setting("data_dir", "NIGHTPANE_DATA_DIR", "folder of the local server's data"),
+    Setting("cache_dir", "NIGHTPANE_CACHE_DIR", "folder of what can be worked out again"),
     Setting("strict", "NIGHTPANE_STRICT", "raise on an event that does not fit the catalogue"),
     Setting("privacy_mode", "NIGHTPANE_PRIVACY_MODE", "leave prompts and completions out"),
 )
@@ -91,6 +92,7 @@ class Settings:
     spool_dir: Path
     state_dir: Path
     data_dir: Path
+    cache_dir: Path
     strict: bool
     privacy_mode: bool
     sources: Mapping[str, str]
@@ -141,6 +143,7 @@ def load(
         spool_dir=_path(values, "spool_dir", state_dir / "spool"),
         state_dir=state_dir,
         data_dir=_path(values, "data_dir", platformdirs.user_data_dir("nightpane")),
+        cache_dir=_path(values, "cache_dir", platformdirs.user_cache_dir("nightpane")),
         strict=_flag(values, sources, "strict"),
         privacy_mode=_flag(values, sources, "privacy_mode"),
         sources=sources,

@@ -73,6 +73,7 @@ def command(
         port=port,
         data_dir=settings.data_dir,
         state_dir=settings.state_dir,
+        cache_dir=settings.cache_dir,
         on_ready=on_ready,
     )
 

@@ -5,7 +5,7 @@ printed anew: no part of a query's text ever reaches the engine as it came.
 """
 
 from nightpane.hogql.compiler import DEFAULT_LIMIT, MAX_LIMIT, Compiled, compile  # noqa: A004
-from nightpane.hogql.grammar import warm_up
+from nightpane.hogql.grammar import keep_trees, warm_up
 from nightpane.hogql.layout import Layout
 from nightpane.hogql.parse import parse_query, position
 
@@ -15,6 +15,7 @@ __all__ = [
     "Compiled",
     "Layout",
     "compile",
+    "keep_trees",
     "parse_query",
     "position",
     "warm_up",

@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from nightpane.errors import HogQLError, MissingExtraError
+from nightpane.hogql.kept import KeptTrees
 
-__all__ = ["parse", "warm_up"]
+__all__ = ["keep_trees", "parse", "warm_up"]
 
 _SCRIPT = Path(__file__).with_name("_grammar.py")
 _LIMIT_S = 5.0
@@ -24,6 +25,7 @@ _LIMIT_S = 5.0
 _PATIENCE_S = 30.0
 _WAIT_S = 60.0
 _CHUNK = 1 << 20
+_WORTH_KEEPING_S = 0.02
 _HARD = "split it with WITH, or pass long lists through values"
 
 
@@ -120,6 +122,7 @@ def _too_complex() -> HogQLError:
 
 _grammar = _Grammar()
 atexit.register(_grammar.close)
+_kept: KeptTrees | None = None
 
 
 def parse(how: str, text: str) -> Any:
@@ -128,10 +131,23 @@ def parse(how: str, text: str) -> Any:
     Raises HogQLError when the text is too complex to be read in five seconds, and MissingExtraError
     when the parser is not installed.
     """
-    tree = json.loads(_grammar.ask(how, text))
+    if _kept is not None and (answer := _kept.get(how, text)) is not None:
+        return json.loads(answer)
+    started = time.perf_counter()
+    answer = _grammar.ask(how, text)
+    took_s = time.perf_counter() - started
+    tree = json.loads(answer)
     if isinstance(tree, dict) and tree.get("missing"):
         raise MissingExtraError("server")
+    if _kept is not None and took_s > _WORTH_KEEPING_S and not tree.get("error"):
+        _kept.put(how, text, answer)
     return tree
+
+
+def keep_trees(folder: Path | None) -> None:
+    """Keep the trees that took long to parse in a folder, and look there first (None: no more)."""
+    global _kept
+    _kept = None if folder is None else KeptTrees(folder)
 
 
 def warm_up() -> None:

@@ -38,6 +38,7 @@ def serve(
     port: int,
     data_dir: Path,
     state_dir: Path,
+    cache_dir: Path,
     on_ready: Callable[[str, Keys], None],
 ) -> None:
     """Serve until a signal ends it; ``on_ready`` gets the address and the keys once it answers.
@@ -52,6 +53,7 @@ def serve(
         _listen(host, port) as listener,
     ):
         own_prices = prices.load(store.data_dir / prices.OWN_PRICES)
+        hogql.keep_trees(cache_dir)
         hogql.warm_up()
         keys = load_or_create(store.data_dir)
         address = _address(host, listener)
