@@ -28,17 +28,20 @@ class Resource:
         self._client = client
         self._name = name
 
-    def list(self, **filters: Any) -> list[dict[str, Any]]:
-        """Return all documents that fit the filters (PostHog's query parameters), page by page."""
+    def list(self, *, most: int | None = None, **filters: Any) -> list[dict[str, Any]]:
+        """Return all documents that fit the filters (PostHog's query parameters), page by page.
+
+        ``most`` ends it after so many, in the server's order.
+        """
         found: list[dict[str, Any]] = []
         for _ in range(_MOST_PAGES):
             page = {**filters, "limit": _PAGE, "offset": len(found)}
             answer = self._request("GET", f"?{urlencode(page)}")
             results = answer.get("results") or []
             found += results
-            if not answer.get("next") or not results:
+            if not answer.get("next") or not results or (most is not None and len(found) >= most):
                 break
-        return found
+        return found[:most]
 
     def get(self, document_id: int | str) -> dict[str, Any]:
         """Return one document."""
