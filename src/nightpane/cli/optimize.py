@@ -25,7 +25,7 @@ __all__ = ["command"]
 
 
 @click.group("optimize", invoke_without_command=True)
-@click.option("--window-days", type=click.IntRange(1, 365), default=30, show_default=True)
+@click.option("--window-days", type=click.IntRange(1, 3650), default=30, show_default=True)
 @click.option(
     "--top-n",
     type=click.IntRange(1, 50),

@@ -89,7 +89,7 @@ def _limits(row: Row, mad: float) -> tuple[float, float]:
 def _limit(row: Row, mad: float) -> float:
     """Return from which cost on a trace is an outlier by either rule."""
     if int(row["n"]) < _LEAST_TRACES:
-        return float(row["most"])
+        return 2 * float(row["most"])  # a cost is summed anew: beyond every rounding of the most
     return max(min(_limits(row, mad)), LEAST_RATIO * float(row["quantiles"][0]))
 
 

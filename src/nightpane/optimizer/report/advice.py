@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from nightpane.optimizer.model import Analysis, Recommendation
 from nightpane.optimizer.savings import together
@@ -14,6 +14,8 @@ __all__ = ["PARTS", "priority", "roadmap"]
 PARTS = ("Problem", "Why it matters", "Evidence", "Fix", "How to measure")
 """The five parts of a recommendation, as its headings spell them."""
 _EFFORT = {3: "an afternoon", 2: "some days", 1: "some weeks"}
+_LONGEST_DAYS = 90
+"""Past it a date says less than that the change will be hard to see."""
 
 
 def priority(analysis: Analysis, one: Recommendation) -> Iterator[str]:
@@ -89,6 +91,12 @@ def _literal(value: object) -> str:
     return f"'{text}'"
 
 
+def _judged(shipped: datetime, days: int) -> str:
+    if days > _LONGEST_DAYS:
+        return "too rare for a date"
+    return f"{shipped + timedelta(days=days):%Y-%m-%d}"
+
+
 def roadmap(analysis: Analysis) -> Iterator[str]:
     """Yield the order of work, with effort, saving and when it can be judged."""
     found = analysis.recommendations
@@ -104,7 +112,7 @@ def roadmap(analysis: Analysis) -> Iterator[str]:
                 cell(one.title),
                 _EFFORT.get(one.ease, _EFFORT[2]),
                 usd(one.saving.monthly_usd) if one.saving.monthly_usd > 0 else "–",
-                f"{until + timedelta(days=one.measurement.window_days):%Y-%m-%d}",
+                _judged(until, one.measurement.window_days),
             )
             for one in found
         ),
