@@ -7,7 +7,16 @@ from datetime import datetime
 from typing import Any
 
 from nightpane.errors import HogQLError
-from nightpane.insights import events, lifecycle, stickiness, trends, trends_result
+from nightpane.insights import (
+    events,
+    funnels,
+    funnels_query,
+    funnels_result,
+    lifecycle,
+    stickiness,
+    trends,
+    trends_result,
+)
 from nightpane.insights.dates import Period
 from nightpane.insights.labels import iso
 from nightpane.insights.question import Context, Question
@@ -86,6 +95,17 @@ def _lifecycle(query: Fields, context: Context, run: Run) -> dict[str, Any]:
     return _response(response, question, lifecycle.results(read, rows), read.period)
 
 
+def _funnels(query: Fields, context: Context, run: Run) -> dict[str, Any]:
+    read = funnels.read_funnel(query, context)
+    question = funnels_query.build(read, query, context)
+    response = _run(run, question)
+    rows = _rows(response)
+    read = read.starting(_earliest(rows, read.periods[0]))
+    found = funnels_result.results(read, rows, context)
+    total = rows[0].get("total") if rows else None
+    return _response(response, question, found, read.periods[0], total_median_conversion_time=total)
+
+
 def _events(query: Fields, context: Context, run: Run) -> dict[str, Any]:
     question, columns = events.build(query, context)
     response = _run(run, question)
@@ -140,4 +160,5 @@ KINDS: Mapping[str, Callable[[Fields, Context, Run], dict[str, Any]]] = {
     "StickinessQuery": _stickiness,
     "LifecycleQuery": _lifecycle,
     "EventsQuery": _events,
+    "FunnelsQuery": _funnels,
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -76,18 +77,24 @@ class Series:
         return found
 
 
-def read_series(query: Fields, *, needed: bool = True) -> tuple[Series, ...]:
-    """Return the series of a query, at most 26. Raises InsightError."""
-    nodes = enumerate(query.parts("series"))
-    found = tuple(_read(node, order) for order, node in nodes)
+def read_series(
+    query: Fields,
+    *,
+    needed: bool = True,
+    name: str = "series",
+    maths: Sequence[str] = _MATHS,
+) -> tuple[Series, ...]:
+    """Return the series in a field of a query, at most 26. Raises InsightError."""
+    nodes = enumerate(query.parts(name))
+    found = tuple(_read(node, order, maths) for order, node in nodes)
     if needed and not found:
-        raise wrong(query.at("series"), "at least one series is required.")
+        raise wrong(query.at(name), "at least one series is required.")
     if len(found) > _MOST_SERIES:
-        raise wrong(query.at("series"), f"{len(found)} series: at most {_MOST_SERIES} are shown.")
+        raise wrong(query.at(name), f"{len(found)} series: at most {_MOST_SERIES} are shown.")
     return found
 
 
-def _read(node: Fields, order: int) -> Series:
+def _read(node: Fields, order: int, maths: Sequence[str]) -> Series:
     kind = node.text("kind") or "EventsNode"
     if kind in _NOT_HERE:
         raise wrong(node.at("kind"), f"{kind} is not supported: {_NOT_HERE[kind]}.")
@@ -95,7 +102,7 @@ def _read(node: Fields, order: int) -> Series:
         raise wrong(node.at("kind"), f"{kind!r} is not a series: EventsNode and GroupNode are.")
     members: tuple[Series, ...] = ()
     if kind == "GroupNode":
-        members = tuple(_read(one, order) for one in node.parts("nodes"))
+        members = tuple(_read(one, order, maths) for one in node.parts("nodes"))
         if not members or node.choice("operator", ("OR", "AND"), "OR") != "OR":
             raise wrong(node.at("nodes"), "a GroupNode is one or more events joined by OR.")
     series = Series(
@@ -106,7 +113,7 @@ def _read(node: Fields, order: int) -> Series:
         custom_name=node.text("custom_name"),
         properties=_properties(node),
         nodes=members,
-        math=node.choice("math", _MATHS),
+        math=node.choice("math", maths),
         math_property=node.text("math_property"),
         math_property_type=node.text("math_property_type"),
         math_hogql=node.text("math_hogql"),
