@@ -63,9 +63,9 @@ def add_actors(
     the rows have no ``value`` yet. Raises InsightError for what cannot be asked.
     """
     broken = columns(funnel.breakdown, values, filters)
-    stages.add(
-        *_shown(funnel, broken, values, filters), **_source(funnel, broken, condition, values)
-    )
+    lead = f"with {', '.join(broken.names)}\n" if broken.names else ""
+    tail = f"\nwhere {_where(funnel, condition, values)}"
+    stages.add(*_shown(funnel, broken, values, filters), lead=lead, tail=tail)
     of_actor = funnel.breakdown is not None and not funnel.by_group
     by_step = of_actor and funnel.attribution == "step"
     parts = ["moment", "mask", "bucket" if funnel.view == "trends" else "0"]
@@ -107,9 +107,7 @@ def _shown(funnel: Funnel, broken: Columns, values: Values, filters: Filters) ->
     return shown
 
 
-def _source(
-    funnel: Funnel, broken: Columns, condition: str | None, values: Values
-) -> dict[str, str]:
+def _where(funnel: Funnel, condition: str | None, values: Values) -> str:
     periods = [_within(period, values) for period in funnel.periods]
     tests = [periods[0] if len(periods) == 1 else f"({') or ('.join(periods)})"]
     if funnel.order != "strict":
@@ -119,9 +117,7 @@ def _source(
         tests.append("actor != ''")
     if condition is not None:
         tests.append(condition)
-    lead = f"with {', '.join(broken.names)}\n" if broken.names else ""
-    where = "\n    and ".join(tests)
-    return {"lead": lead, "tail": f"\nwhere {where}"}
+    return "\n    and ".join(tests)
 
 
 def _mask(funnel: Funnel, values: Values, filters: Filters) -> str:

@@ -47,15 +47,15 @@ def _broken_down(
     funnel: Funnel, by_slot: Sequence[Sequence[Row]], context: Context
 ) -> list[list[dict[str, Any]]]:
     """Return a funnel for each value, the one that most came furthest of first."""
-    shown = []
+    shown: list[dict[tuple[Any, ...], Row]] = []
     for slot in by_slot:
         order = sorted(slot, key=lambda row: ([-n for n in row["counts"][::-1]], row["value"]))
         shown.append({tuple(row["value"]): row for row in order})
-    values = list(dict.fromkeys(value for slot in shown for value in slot))
+    values = list(dict.fromkeys(value for rows in shown for value in rows))
     found = []
-    for name, slot in zip(_LABELS, shown, strict=False):
+    for name, rows in zip(_LABELS, shown, strict=False):
         for value in values:
-            row = slot.get(value)
+            row = rows.get(value)
             steps = _empty(funnel) if row is None else _steps(funnel, row)
             value_shown, text = _named(funnel, list(value), context)
             more = {"breakdown": text, "breakdown_value": value_shown}
@@ -80,7 +80,7 @@ def _empty(funnel: Funnel) -> list[dict[str, Any]]:
 def _steps(funnel: Funnel, row: Row) -> list[dict[str, Any]]:
     found = []
     for i, series in enumerate(funnel.steps):
-        step = {
+        step: dict[str, Any] = {
             "action_id": series.label,
             "name": series.label,
             "custom_name": series.custom_name,

@@ -8,7 +8,8 @@ of a level k, each an array with one item for each event:
 - ``way_k``: the start of the attempt that reaches step k with this event, voided or not;
 - ``won_k``: the same, of attempts that are not voided;
 - ``start_k``: the start of the newest attempt that has reached step k, 0 for none;
-- ``since_k``: the place of the event that it reached step k with;
+- ``was_k``: the same before the event;
+- ``since_k``: the place of the event that this one reached step k with;
 - ``ids_k``: the events it has used, where one event can be several steps;
 - ``stop_k``: when the next event comes that voids the attempts at step k.
 """
@@ -47,7 +48,7 @@ class _Walk:
         shown = [f"arrayMap(e -> e.1, {seen}) as at", f"arrayMap(e -> e.2, {seen}) as masks"]
         if self._overlap:
             shown.append(f"arrayMap(e -> e.5, {seen}) as ids")
-        self._stages.add(*shown)
+        self._stages.add(*shown, f"arrayEnumerate({seen}) as places")
         for level in range(1, self._levels + 1):
             self._level(level)
         self._reached()
@@ -117,25 +118,20 @@ class _Walk:
         if level == 1:
             stages.add("arrayMap((m, t) -> if(bitAnd(m, 1) > 0, t, 0), masks, at) as way_1")
         else:
-            self._before(level)
-            test, more = f"bitAnd(m, {bit}) > 0", ""
-            if self._overlap:
-                test += f" and not (bitAnd(m, {TIED}) > 0 and has(d, i))"
-                more = f", ids, used_{level}"
-            names = "(m, p, i, d)" if more else "(m, p)"
-            way = f"arrayMap({names} -> if({test}, p, 0), masks, from_{level}{more})"
-            stages.add(f"{way} as way_{level}")
+            self._way(level, bit)
         if level in self._voided:
             self._void(level, bit * VOID)
         won = self._won(level)
+        start = f"arrayFill(v -> v > 0, {won})"
         if self._funnel.order == "strict":
             keep = self._kept(level, bit)
             start = f"arrayFill((v, m) -> v > 0 or bitAnd(m, {keep}) = 0, {won}, masks)"
-        else:
-            start = f"arrayFill(v -> v > 0, {won})"
         stages.add(f"{start} as start_{level}")
-        pair = f"start_{level}, {_before(f'start_{level}')}"
-        shown = [f"arrayFill((i, s, b) -> s != b, arrayEnumerate(at), {pair}) as since_{level}"]
+        stages.add(f"{_before(f'start_{level}')} as was_{level}")
+        if level == self._levels:
+            return
+        pair = f"start_{level}, was_{level}"
+        shown = [f"{_before(f'arrayFill((i, s, b) -> s != b, places, {pair})')} as since_{level}"]
         if self._overlap:
             mine = "d" if level - 1 in self._funnel.optional else "arrayPushBack(d, i)"
             used = f"arrayMap((d, i) -> {mine}, used_{level}, ids)"
@@ -143,26 +139,32 @@ class _Walk:
             shown.append(f"arrayFill((d, s, b) -> s != b, {used}, {pair}) as ids_{level}")
         stages.add(*shown)
 
-    def _before(self, level: int) -> None:
-        """Add the attempt a step would carry on: that of the step before, if it is in its window.
+    def _way(self, level: int, bit: int) -> None:
+        """Add the attempt that a step carries on: that of the step before, if it is in its window.
 
         Where that step is optional and has none, it is the one of the step before it.
         """
         sources = [level - 1]
         while sources[-1] - 1 in self._funnel.optional:
             sources.append(sources[-1] - 1)
-        starts = ", ".join(_before(f"start_{source}") for source in sources)
         names = [f"s{source}" for source in sources]
-        start = self._choice(names, [*names, "0"])
-        listed = ", ".join(names)
-        shown = [f"arrayMap((t, {listed}) -> {start}, at, {starts}) as from_{level}"]
+        listed, starts = ", ".join(names), ", ".join(f"was_{source}" for source in sources)
         if self._overlap:
             ids = [f"d{source}" for source in sources]
             used = ", ".join(f"arrayPushFront(arrayPopBack(ids_{n}), [])" for n in sources)
             chosen = self._choice(names[:-1], ids)
             lead = f"(t, {listed}, {', '.join(ids)})"
-            shown.append(f"arrayMap({lead} -> {chosen}, at, {starts}, {used}) as used_{level}")
-        self._stages.add(*shown)
+            found = f"arrayMap({lead} -> {chosen}, at, {starts}, {used})"
+            self._stages.add(f"{found} as used_{level}")
+        test, lead, arrays = f"bitAnd(m, {bit}) > 0", f"(t, m, {listed}", f"at, masks, {starts}"
+        if self._overlap:
+            test += f" and not (bitAnd(m, {TIED}) > 0 and has(d, i))"
+            lead, arrays = f"{lead}, i, d", f"{arrays}, ids, used_{level}"
+        if len(names) == 1:
+            way = f"if({test} and t - {names[0]} <= {self._window}, {names[0]}, 0)"
+        else:
+            way = f"if({test}, {self._choice(names, [*names, '0'])}, 0)"
+        self._stages.add(f"arrayMap({lead}) -> {way}, {arrays}) as way_{level}")
 
     def _choice(self, starts: list[str], values: list[str]) -> str:
         """Return the value beside the first start in its window, the last when none is."""
@@ -174,23 +176,30 @@ class _Walk:
     def _void(self, level: int, bit: int) -> None:
         """Add what is left of the ways to a step when the first that comes may be an exclusion.
 
-        Of an attempt at the step before (1, or 4 for none), the first of this step (2) and what
-        voids it (3) decides. A voided one stays so until a newer attempt comes to that step.
+        Of a new attempt at the step before (1), the first of this step (2) and what voids it (3)
+        decides. A voided one stays so until a newer attempt comes to that step.
         """
-        stages, below = self._stages, f"start_{level - 1}"
-        new = f"arrayMap((s, b) -> if(s = b, 0, if(s > 0, 1, 4)), {below}, {_before(below)})"
-        met = f"if(w > 0, 2, if(bitAnd(m, {bit}) > 0 and p > 0, 3, 0))"
-        met = f"arrayMap((m, p, w) -> {met}, masks, from_{level}, way_{level})"
-        stages.add(f"{new} as new_{level}", f"{met} as met_{level}")
-        stages.add(f"{_latest(f'new_{level}', f'met_{level}')} as last_{level}")
+        stages, below = self._stages, level - 1
+        in_time = f"s > 0 and t - s <= {self._window}"
+        met = f"multiIf(w > 0, 2, bitAnd(m, {bit}) > 0 and {in_time}, 3, 0)"
+        arrays = f"at, masks, was_{below}, way_{level}"
+        stages.add(
+            f"arrayMap((t, m, s, w) -> {met}, {arrays}) as met_{level}",
+            f"arrayMap((s, b) -> s != b, start_{below}, was_{below}) as new_{level}",
+        )
+        stages.add(f"arrayMap((n, c) -> if(n, 1, c), new_{level}, met_{level}) as code_{level}")
+        stages.add(f"arrayFill(c -> c > 0, code_{level}) as last_{level}")
         first = f"{_before(f'last_{level}')}, met_{level}"
         stages.add(f"arrayMap((c, i) -> if(c = 1, i, 0), {first}) as hit_{level}")
-        stages.add(f"{_latest(f'new_{level}', f'hit_{level}')} as mark_{level}")
+        stages.add(f"arrayMap((n, c) -> if(n, 1, c), new_{level}, hit_{level}) as sign_{level}")
+        stages.add(
+            f"arrayFill(c -> c > 0, sign_{level}) as mark_{level}",
+            f"arrayMap((t, h) -> if(h = 3, t, 0), at, hit_{level}) as stops_{level}",
+        )
         marked = f"way_{level}, {_before(f'mark_{level}')}"
-        stop = f"arrayMap((t, h) -> if(h = 3, t, 0), at, hit_{level})"
         stages.add(
             f"arrayMap((w, c) -> if(c = 3, 0, w), {marked}) as won_{level}",
-            f"{_next(f'arrayReverseFill(x -> x > 0, {stop})')} as stop_{level - 1}",
+            f"{_next(f'arrayReverseFill(x -> x > 0, stops_{level})')} as stop_{below}",
         )
 
     def _won(self, level: int) -> str:
@@ -219,7 +228,7 @@ class _Walk:
             first = f"arrayFirstIndex(v -> v > 0, {won})"
             if level + 1 in self._voided:
                 test = f"v > 0 and v != b and (x = 0 or x - v > {self._window})"
-                each = f"{won}, {_before(f'start_{level}')}, stop_{level}"
+                each = f"{won}, was_{level}, stop_{level}"
                 first = f"arrayFirstIndex((v, b, x) -> {test}, {each})"
             shown.append(f"{first} as first_{level}")
         self._stages.add(*shown)
@@ -232,20 +241,18 @@ class _Walk:
     def _moments(self) -> None:
         """Add when each step was reached, from the last back to the first."""
         stages, optional = self._stages, self._funnel.optional
+        above = ""
         for level in range(self._levels, 0, -1):
-            above = "0"
-            nearest = [level + 1]
-            while nearest[-1] - 1 in optional:
-                nearest.append(nearest[-1] + 1)
-            for one in reversed([one for one in nearest if one <= self._levels]):
-                above = f"if(place_{one} > 0, place_{one}, {above})"
-            stages.add(f"{above} as above_{level}")
-            test = f"above_{level} > 0"
-            if level - 1 in optional:
-                at, start = f"at[above_{level}]", f"start_{level}[above_{level} - 1]"
-                test += f" and {at} - {start} <= {self._window}"
-            before = f"since_{level}[above_{level} - 1]"
-            stages.add(f"multiIf(level = {level}, place, {test}, {before}, 0) as place_{level}")
+            found = f"since_{level}[{above}]" if above else "0"
+            if above and level - 1 in optional:
+                test = f"at[{above}] - was_{level}[{above}] <= {self._window}"
+                found = f"if({test}, {found}, 0)"
+            stages.add(f"if(level = {level}, place, {found}) as place_{level}")
+            if above and level - 1 in optional:
+                stages.add(f"if(place_{level} > 0, place_{level}, {above}) as above_{level}")
+                above = f"above_{level}"
+            else:
+                above = f"place_{level}"
         each = ", ".join(f"at[place_{level}]" for level in range(1, self._levels + 1))
         stages.add(f"[{each}] as moments")
 
@@ -258,8 +265,3 @@ def _before(name: str) -> str:
 def _next(name: str) -> str:
     """Return an array as it is at the event after each."""
     return f"arrayPushBack(arrayPopFront({name}), 0)"
-
-
-def _latest(new: str, met: str) -> str:
-    """Return the latest code that is not 0, of two at each event, the first before the second."""
-    return f"arrayFill(c -> c > 0, arrayMap((f, i) -> if(f > 0, f, i), {new}, {met}))"
