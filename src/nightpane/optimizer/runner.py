@@ -68,12 +68,10 @@ def optimize(
     folder = Folder(options.results_dir, target.key)
     folder.open()
     connect.write_environment(folder, target, options)
-    options, resumed = _resume(folder, options, target)
+    answers = Answers(folder.path("cache"), folder.clean)
+    options = _resume(folder, answers, options, target)
     at = [1]
     pause: dict[str, Any] = {} if wait is None else {"wait": wait}
-    answers = Answers(folder.path("cache"), folder.clean)
-    if not resumed:
-        answers.forget()
     source = Source(
         query,
         answers,
@@ -147,8 +145,8 @@ def _steps(
     return analysis
 
 
-def _resume(folder: Folder, options: Options, target: Target) -> tuple[Options, bool]:
-    """Take over the window of an unfinished run of the same options in this folder."""
+def _resume(folder: Folder, answers: Answers, options: Options, target: Target) -> Options:
+    """Take over the window of an unfinished run of the same options in this folder, or begin."""
     same = {
         "host": target.host,
         "project_id": target.project_id,
@@ -162,6 +160,7 @@ def _resume(folder: Folder, options: Options, target: Target) -> tuple[Options, 
         state, now = None, options.now
     # A window of yesterday would be an old report: better a new one.
     if state == same and options.now - now < timedelta(hours=12):
-        return replace(options, now=now), True
+        return replace(options, now=now)
+    answers.forget()
     folder.json(_STATE, {**same, "now": options.now.isoformat()})
-    return options, False
+    return options
