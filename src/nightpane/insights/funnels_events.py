@@ -7,8 +7,6 @@ microseconds, the mask, the interval and the breakdown's value.
 
 from __future__ import annotations
 
-from functools import reduce
-
 from nightpane.insights.breakdowns import Columns, columns
 from nightpane.insights.dates import Period, bucket
 from nightpane.insights.filters import Filters
@@ -16,7 +14,7 @@ from nightpane.insights.funnels import Funnel
 from nightpane.insights.question import Values
 from nightpane.insights.series import Series
 
-__all__ = ["ELSEWHERE", "OTHERS", "TIED", "VOID", "Stages", "add_actors", "overlap"]
+__all__ = ["ELSEWHERE", "OTHERS", "TIED", "VOID", "Stages", "add_actors", "has_step", "overlap"]
 
 VOID = 2**28
 # An event among others of the same instant, of the step but of another breakdown's value, and of
@@ -88,6 +86,11 @@ def overlap(funnel: Funnel) -> bool:
     return None in every or len(every) < sum(len(one) for one in names)
 
 
+def has_step(mask: str, bit: int) -> str:
+    """Return the condition of a mask having a bit, without a call: those take long to be read."""
+    return f"{mask} % {bit * 2} >= {bit}"
+
+
 def _shown(funnel: Funnel, broken: Columns, values: Values, filters: Filters) -> list[str]:
     """Return the columns of an event."""
     actor = "person_id" if funnel.actor is None else f"toString{funnel.actor}"
@@ -121,14 +124,21 @@ def _where(funnel: Funnel, condition: str | None, values: Values) -> str:
 
 
 def _mask(funnel: Funnel, values: Values, filters: Filters) -> str:
+    """Return the mask of an event: a sum, because nested calls take long to be read."""
     found = [
         f"if({_step(series, values, filters)}, {2**i}, 0)" for i, series in enumerate(funnel.steps)
     ]
-    for exclusion in funnel.exclusions:
-        tests = " and ".join(exclusion.series.condition(values, filters)) or "true"
-        bits = sum(2**i for i in range(exclusion.first + 1, exclusion.last + 1))
-        found.append(f"if({tests}, {bits * VOID}, 0)")
-    return reduce(lambda one, other: f"bitOr({one}, {other})", found)
+    tests = [
+        " and ".join(exclusion.series.condition(values, filters)) or "true"
+        for exclusion in funnel.exclusions
+    ]
+    voided: dict[tuple[str, ...], int] = {}
+    for i in range(1, len(funnel.steps)):
+        between = zip(tests, funnel.exclusions, strict=True)
+        those = tuple(test for test, one in between if one.first < i <= one.last)
+        voided[those] = voided.get(those, 0) + 2**i * VOID
+    found += [f"if(({') or ('.join(those)}), {bits}, 0)" for those, bits in voided.items() if those]
+    return " + ".join(found)
 
 
 def _step(series: Series, values: Values, filters: Filters) -> str:

@@ -50,25 +50,33 @@ def build(funnel: Funnel, query: Fields, context: Context) -> Question:
 
 def _add_steps(stages: Stages, funnel: Funnel, values: Values) -> None:
     count = len(funnel.steps)
-    needed = [i for i in range(count) if i not in funnel.optional]
-    stages.add(f"arrayFilter(x -> x > 0, [{_each('moments[{}]', needed)}]) as way")
-    # As in PostHog, the first gap is that to the second step that is not optional, and so on.
-    gaps = f"arrayResize(arrayPopFront(arrayDifference(way)), {count - 1}, 0)"
-    stages.add(f"arrayMap(x -> x / 1000000, {gaps}) as gaps")
-    stages.add(f"if(moments[{needed[-1] + 1}] > 0, arraySum(gaps), null) as whole")
+    needed = [i + 1 for i in range(count) if i not in funnel.optional]
+    listed = ", ".join(f"moments[{step}]" for step in needed)
+    listed = f"[{listed}]" if funnel.optional else "moments"
+    stages.add(
+        f"arrayFilter(x -> x > 0, {listed}) as way",
+        "arrayMap(x -> x > 0 ? 1 : 0, moments) as reached",
+    )
+    # As in PostHog, the first gap is that to the second step that is not optional, and so on, and
+    # one of no time is none.
+    stages.add("arrayPopFront(arrayDifference(way)) as gaps_us")
+    stages.add("arrayMap(x -> x > 0 ? x / 1000000 : null, gaps_us) as gaps_s")
+    stages.add(
+        f"arrayResize(gaps_s, {count - 1}, null) as gaps",
+        f"moments[{needed[-1]}] > 0 ? (way[-1] - way[1]) / 1000000 : null as whole",
+    )
     apart = [key for key in stages.keys if key == "slot"]
     over = f"partition by {apart[0]}" if apart else ""
     stages.add(f"medianOrNull(whole) over ({over}) as median_of_all")
     keys = list(stages.keys)
     breakdown = funnel.breakdown
     if breakdown is not None and not breakdown.is_cohort:
-        _add_largest(stages, apart, count, values.place(breakdown.limit), len(breakdown.parts))
+        _add_largest(stages, apart, values.place(breakdown.limit), len(breakdown.parts))
         keys = [*apart, "shown_value"]
-    steps, ways = list(range(count)), list(range(count - 1))
     stages.group(
-        f"[{_each('countIf(moments[{0}] > 0)', steps)}] as counts",
-        f"[{_each('avgOrNullIf(gaps[{0}], gaps[{0}] > 0)', ways)}] as averages",
-        f"[{_each('medianOrNullIf(gaps[{0}], gaps[{0}] > 0)', ways)}] as medians",
+        "sumForEach(reached) as counts",
+        "avgOrNullForEach(gaps) as averages",
+        "medianOrNullForEach(gaps) as medians",
         "any(median_of_all) as total",
         "count() as actors",
         by=keys,
@@ -78,20 +86,16 @@ def _add_steps(stages: Stages, funnel: Funnel, values: Values) -> None:
     stages.add(*named, tail="\nwhere actors > 0")
 
 
-def _add_largest(stages: Stages, apart: list[str], count: int, limit: str, parts: int) -> None:
+def _add_largest(stages: Stages, apart: list[str], limit: str, parts: int) -> None:
     """Add the value that each row counts for: its own, or the others' beyond the limit.
 
     The largest are those that most came furthest of.
     """
     keys = ", ".join([*apart, "value"])
-    weights = [
-        f"sum(if(moments[{k}] > 0, 1, 0)) over (partition by {keys}) as weight_{k}"
-        for k in range(count, 0, -1)
-    ]
-    stages.add(*weights)
-    ordered = ", ".join(f"weight_{k} desc" for k in range(count, 0, -1))
+    stages.add(f"sumForEach(reached) over (partition by {keys}) as sums")
+    stages.add("arrayReverse(sums) as weight")
     partition = f"partition by {apart[0]} " if apart else ""
-    stages.add(f"dense_rank() over ({partition}order by {ordered}, value) as rank")
+    stages.add(f"dense_rank() over ({partition}order by weight desc, value) as rank")
     other = ", ".join([f"'{OTHER}'"] * parts)
     stages.add(f"if(rank <= {limit}, value, [{other}]) as shown_value")
 
@@ -128,7 +132,3 @@ def _add_trends(stages: Stages, funnel: Funnel) -> None:
         for name, shown in (("bucket", "buckets"), ("came_in", "came"), ("went_on", "went"))
     ]
     stages.group(*arrays, by=list(stages.keys))
-
-
-def _each(text: str, places: list[int]) -> str:
-    return ", ".join(text.format(place + 1) for place in places)

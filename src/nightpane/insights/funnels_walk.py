@@ -17,7 +17,15 @@ of a level k, each an array with one item for each event:
 from __future__ import annotations
 
 from nightpane.insights.funnels import Funnel
-from nightpane.insights.funnels_events import ELSEWHERE, OTHERS, TIED, VOID, Stages, overlap
+from nightpane.insights.funnels_events import (
+    ELSEWHERE,
+    OTHERS,
+    TIED,
+    VOID,
+    Stages,
+    has_step,
+    overlap,
+)
 from nightpane.insights.question import Values
 
 __all__ = ["add_walk"]
@@ -62,23 +70,23 @@ class _Walk:
         nor stand between two steps of a strict funnel.
         """
         stages, count = self._stages, len(self._funnel.steps)
-        steps = 2**count - 1
         stages.add("arrayMap(e -> e.1, seen) as at_all", "arrayMap(e -> e.2, seen) as masks_all")
-        pairs = f"at_all, masks_all, {_next('at_all')}, {_next('masks_all')}"
-        tied = f"arrayFilter((t, m, u, n) -> t = u and m != n, {pairs})"
-        stages.add(f"arrayDistinct({tied}) as ties")
+        stages.add(f"{_next('at_all')} as at_next", f"{_next('masks_all')} as masks_next")
+        pairs = "at_all, masks_all, at_next, masks_next"
+        stages.add(f"arrayFilter((t, m, u, n) -> t = u and m != n, {pairs}) as ties")
         if not self._overlap:
-            alone = f"tuple({self._item.format(f'bitOr(bitAnd(e.2, {steps}), {TIED})')})"
-            kept = f"arrayFilter(e -> bitAnd(e.2, {steps}) > 0 or not has(ties, e.1), seen)"
+            steps = f"e.2 % {2**count}"
+            kept = f"arrayFilter(e -> {steps} > 0 or not has(ties, e.1), seen)"
             stages.add(f"{kept} as kept")
-            stages.add(f"arrayMap(e -> if(has(ties, e.1), {alone}, e), kept) as tied")
+            alone = f"tuple({self._item.format(f'{steps} + {TIED}')})"
+            stages.add(f"arrayMap(e -> has(ties, e.1) ? {alone} : e, kept) as tied")
             return "tied"
         bits = ", ".join(str(2**i) for i in range(count))
         number = "arrayMap((e, i) -> tuple(e.1, e.2, e.3, e.4, i), seen, arrayEnumerate(seen))"
         stages.add(f"{number} as numbered", f"[{bits}] as bits")
-        alone = f"tuple({self._item.format(f'bitOr(b, {TIED})')})"
+        alone = f"tuple({self._item.format(f'b + {TIED}')})"
         parts = f"arrayMap(b -> {alone}, arrayFilter(b -> bitAnd(e.2, b) > 0, bits))"
-        stages.add(f"arrayMap(e -> if(has(ties, e.1), {parts}, [e]), numbered) as parts")
+        stages.add(f"arrayMap(e -> has(ties, e.1) ? {parts} : [e], numbered) as parts")
         stages.add("arraySort(e -> tuple(e.1, e.2), arrayFlatten(parts)) as tied")
         return "tied"
 
@@ -88,9 +96,9 @@ class _Walk:
         if funnel.breakdown is None or funnel.by_group or funnel.attribution != "step":
             return seen
         bit = 2**funnel.attribution_step
-        at_step = f"arrayFilter(e -> bitAnd(e.2, {bit}) > 0, {seen})"
+        at_step = f"arrayFilter(e -> {has_step('e.2', bit)}, {seen})"
         self._stages.add(f"arrayJoin(arrayDistinct(arrayMap(e -> e.4, {at_step}))) as value")
-        other = f"bitAnd(e.2, {bit}) > 0 and e.4 != value"
+        other = f"{has_step('e.2', bit)} and e.4 != value"
         self._stages.add(f"{self._without(bit, OTHERS, other, seen)} as valued")
         return "valued"
 
@@ -99,24 +107,25 @@ class _Walk:
         if self._funnel.view != "trends":
             return seen
         stages = self._stages
-        first = f"arrayFilter(e -> bitAnd(e.2, 1) > 0, {seen})"
+        first = f"arrayFilter(e -> {has_step('e.2', 1)}, {seen})"
         stages.add(f"arrayJoin(arrayDistinct(arrayMap(e -> e.3, {first}))) as bucket")
         stages.add(f"arrayMap(e -> e.1, arrayFilter(e -> e.3 = bucket, {seen})) as inside")
         stages.add("arrayMin(inside) as low", f"arrayMax(inside) + {self._window} as high")
         stages.add(f"arrayFilter(e -> e.1 >= low and e.1 <= high, {seen}) as reachable")
-        other = "bitAnd(e.2, 1) > 0 and e.3 != bucket"
+        other = f"{has_step('e.2', 1)} and e.3 != bucket"
         stages.add(f"{self._without(1, ELSEWHERE, other, 'reachable')} as entered")
         return "entered"
 
     def _without(self, bit: int, sign: int, test: str, seen: str) -> str:
         """Return events that are no longer a step where a test says so, with a sign instead."""
         changed = f"tuple({self._item.format(f'bitXor(e.2, {bit + sign})')})"
-        return f"arrayMap(e -> if({test}, {changed}, e), {seen})"
+        return f"arrayMap(e -> {test} ? {changed} : e, {seen})"
 
     def _level(self, level: int) -> None:
         stages, bit = self._stages, 2 ** (level - 1)
         if level == 1:
-            stages.add("arrayMap((m, t) -> if(bitAnd(m, 1) > 0, t, 0), masks, at) as way_1")
+            test = has_step("m", 1)
+            stages.add(f"arrayMap((m, t) -> {test} ? t : 0, masks, at) as way_1")
         else:
             self._way(level, bit)
         if level in self._voided:
@@ -131,13 +140,14 @@ class _Walk:
         if level == self._levels:
             return
         pair = f"start_{level}, was_{level}"
-        shown = [f"{_before(f'arrayFill((i, s, b) -> s != b, places, {pair})')} as since_{level}"]
+        shown = [f"arrayFill((i, s, b) -> s != b, places, {pair}) as from_{level}"]
         if self._overlap:
             mine = "d" if level - 1 in self._funnel.optional else "arrayPushBack(d, i)"
             used = f"arrayMap((d, i) -> {mine}, used_{level}, ids)"
             used = "arrayMap(i -> [i], ids)" if level == 1 else used
             shown.append(f"arrayFill((d, s, b) -> s != b, {used}, {pair}) as ids_{level}")
         stages.add(*shown)
+        stages.add(f"{_before(f'from_{level}')} as since_{level}")
 
     def _way(self, level: int, bit: int) -> None:
         """Add the attempt that a step carries on: that of the step before, if it is in its window.
@@ -156,14 +166,14 @@ class _Walk:
             lead = f"(t, {listed}, {', '.join(ids)})"
             found = f"arrayMap({lead} -> {chosen}, at, {starts}, {used})"
             self._stages.add(f"{found} as used_{level}")
-        test, lead, arrays = f"bitAnd(m, {bit}) > 0", f"(t, m, {listed}", f"at, masks, {starts}"
+        test, lead, arrays = has_step("m", bit), f"(t, m, {listed}", f"at, masks, {starts}"
         if self._overlap:
             test += f" and not (bitAnd(m, {TIED}) > 0 and has(d, i))"
             lead, arrays = f"{lead}, i, d", f"{arrays}, ids, used_{level}"
         if len(names) == 1:
-            way = f"if({test} and t - {names[0]} <= {self._window}, {names[0]}, 0)"
+            way = f"{test} and t - {names[0]} <= {self._window} ? {names[0]} : 0"
         else:
-            way = f"if({test}, {self._choice(names, [*names, '0'])}, 0)"
+            way = f"{test} ? {self._choice(names, [*names, '0'])} : 0"
         self._stages.add(f"arrayMap({lead}) -> {way}, {arrays}) as way_{level}")
 
     def _choice(self, starts: list[str], values: list[str]) -> str:
@@ -181,7 +191,7 @@ class _Walk:
         """
         stages, below = self._stages, level - 1
         in_time = f"s > 0 and t - s <= {self._window}"
-        met = f"multiIf(w > 0, 2, bitAnd(m, {bit}) > 0 and {in_time}, 3, 0)"
+        met = f"multiIf(w > 0, 2, {has_step('m', bit)} and {in_time}, 3, 0)"
         arrays = f"at, masks, was_{below}, way_{level}"
         stages.add(
             f"arrayMap((t, m, s, w) -> {met}, {arrays}) as met_{level}",
