@@ -185,7 +185,7 @@ def _exclusions(shown: Fields, steps: tuple[Series, ...], order: str) -> tuple[E
         first = node.whole("funnelFromStep", most=last_step - 1)
         last = node.whole("funnelToStep", most=last_step)
         if first is None or last is None:
-            missing = "funnelToStep" if last is None else "funnelFromStep"
+            missing = "funnelFromStep" if first is None else "funnelToStep"
             raise wrong(node.at(missing), "an exclusion needs the steps it is between.")
         if first >= last:
             raise wrong(node.at("funnelToStep"), "must be after funnelFromStep.")
