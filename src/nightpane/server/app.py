@@ -21,6 +21,7 @@ from nightpane.definitions import Definitions
 from nightpane.prices import Table
 from nightpane.prices import load as load_prices
 from nightpane.server import (
+    annotations,
     capture,
     capture_ai,
     capture_v1,
@@ -58,6 +59,7 @@ _PARTS = (
     remote_config,
     query,
     experiments,
+    annotations,
     management,
 )
 

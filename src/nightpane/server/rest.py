@@ -94,7 +94,9 @@ def definitions_of(request: Request) -> Definitions:
 def document_of(request: Request, kind: str) -> Document:
     """Return the document that the path's ``id`` names. Raises ApiRefusal (404)."""
     text = request.path_params["id"]
-    found = definitions_of(request).get(kind, int(text)) if text.isdecimal() else None
+    # A number that SQLite cannot hold names nothing.
+    is_id = text.isdecimal() and len(text) < 19
+    found = definitions_of(request).get(kind, int(text)) if is_id else None
     if found is None or found["deleted"]:
         raise not_found()
     return found
@@ -121,10 +123,13 @@ def listing(results: list[Any]) -> dict[str, Any]:
     return {"count": len(results), "next": None, "previous": None, "results": results}
 
 
-def paged(request: Request, found: Sequence[Any]) -> dict[str, Any]:
-    """Return the page of a list that the request asks for. Raises ApiRefusal (400)."""
+def paged(request: Request, found: Sequence[Any], *, default: int = _PAGE) -> dict[str, Any]:
+    """Return the page of a list that the request asks for, of ``default`` length unless it says.
+
+    Raises ApiRefusal (400).
+    """
     try:
-        limit = min(max(int(request.query_params.get("limit", _PAGE)), 1), _MOST)
+        limit = min(max(int(request.query_params.get("limit", default)), 1), _MOST)
         offset = max(int(request.query_params.get("offset", 0)), 0)
     except ValueError as error:
         raise invalid(None, "limit and offset must be numbers", code="invalid") from error
