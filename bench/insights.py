@@ -23,6 +23,7 @@ from nightpane.store import Store
 from query import Limits, fill, timed  # the other benchmark of this folder
 
 REPEATS = 9
+FUNNEL = [{"event": name} for name in ("step.plan", "$ai_generation", "round_scored")]
 LAST_MONTH = {"dateRange": {"date_from": "-30d"}}
 COST = {"event": "$ai_generation", "math": "sum", "math_property": "$ai_total_cost_usd"}
 CALLS = {"event": "$ai_generation"}
@@ -48,6 +49,24 @@ NODES: dict[str, dict[str, Any]] = {
     },
     "stickiness": {"kind": "StickinessQuery", "series": [CALLS], **LAST_MONTH},
     "lifecycle": {"kind": "LifecycleQuery", "series": [CALLS], **LAST_MONTH},
+    "funnel of rounds": {
+        "kind": "FunnelsQuery",
+        "series": FUNNEL,
+        "funnelsFilter": {"funnelAggregateByHogQL": "properties.round_id"},
+        **LAST_MONTH,
+    },
+    "funnel of agents": {"kind": "FunnelsQuery", "series": FUNNEL, **LAST_MONTH},
+    "funnel of agents, strict, by day": {
+        "kind": "FunnelsQuery",
+        "series": FUNNEL,
+        "funnelsFilter": {
+            "funnelOrderType": "strict",
+            "funnelVizType": "trends",
+            "funnelWindowInterval": 1,
+            "funnelWindowIntervalUnit": "hour",
+        },
+        **LAST_MONTH,
+    },
     "newest 100 events": {"kind": "EventsQuery", "select": ["*"], "event": "round_scored"},
 }
 

@@ -53,6 +53,8 @@ class _Walk:
 
     def add(self) -> None:
         seen = self._intervals(self._values(self._ties()))
+        # Without an event an array would be one longer before it than after it.
+        self._stages.add(tail=f"\nwhere notEmpty({seen})")
         shown = [f"arrayMap(e -> e.1, {seen}) as at", f"arrayMap(e -> e.2, {seen}) as masks"]
         if self._overlap:
             shown.append(f"arrayMap(e -> e.5, {seen}) as ids")
