@@ -36,6 +36,7 @@ MAY_IMPORT = {
     "boards": {"errors", "query", "stats", "catalog"},
     "digest": {"errors", "query", "stats", "boards", "catalog"},
     "alerts": {"errors", "query", "stats", "boards"},
+    "replay": {"errors", "ids", "query"},
     "optimizer": {"errors", "query", "stats"},
     "ledgers": {"errors", "ids", "config", "catalog", "client", "stats"},
     "traces": {"errors", "ids", "client"},
@@ -44,7 +45,7 @@ MAY_IMPORT = {
     "server": {
         *("errors", "ids", "config", "catalog", "store", "hogql", "query", "digest", "boards"),
         *("ui", "stats", "prices", "otel", "definitions", "flags"),
-        *("experiments", "insights"),
+        *("experiments", "insights", "replay"),
     },
     "dropin": {"catalog", "client"},
     "doctor": {"errors", "config", "query", "catalog", "client"},

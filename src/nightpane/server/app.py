@@ -35,6 +35,7 @@ from nightpane.server import (
     query,
     remote_config,
     report,
+    round_page,
 )
 from nightpane.server.auth import HostGuard, allowed_host_names
 from nightpane.server.capture import Intake, Limits
@@ -52,6 +53,7 @@ _PARTS = (
     capture_ai,
     otlp,
     pane,
+    round_page,
     report,
     flags,
     feature_flags,
