@@ -269,12 +269,25 @@ def test_the_first_time_of_a_person(ask: Ask) -> None:
         for who, own in agents.items()
     ]
     assert (first["count"], later["count"]) == (len(agents), sum(reached))
+    assert first == {
+        "action_id": "a",
+        "name": "a",
+        "custom_name": None,
+        "order": 0,
+        "people": [],
+        "count": len(agents),
+        "type": "events",
+        "average_conversion_time": None,
+        "median_conversion_time": None,
+    }
+    assert set(later) == set(first)
 
 
 @pytest.mark.parametrize(
     ("funnel", "node", "attr"),
     [
         ({}, {"series": [{"kind": "EventsNode", "event": "a"}]}, "series"),
+        ({}, {"series": [{"kind": "EventsNode", "event": f"e{i}"} for i in range(20)]}, "series"),
         ({}, {"aggregation_group_type_index": 1}, "aggregation_group_type_index"),
         ({"funnelOrderType": "any"}, {}, "funnelsFilter.funnelOrderType"),
         ({"funnelWindowInterval": 0}, {}, "funnelsFilter.funnelWindowInterval"),

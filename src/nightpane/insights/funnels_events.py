@@ -28,15 +28,22 @@ class Stages:
     Each names its columns once, so that the engine never sees an expression repeated within others.
     """
 
-    __slots__ = ("keys", "texts")
+    __slots__ = ("_waiting", "keys", "texts")
 
     def __init__(self, keys: list[str]) -> None:
         self.keys = keys
         self.texts: list[str] = []
+        self._waiting: list[str] = []
+
+    def soon(self, shown: str) -> None:
+        """Have a column in one of the next SELECTs: each takes one, so that they are fewer."""
+        self._waiting.append(shown)
 
     def add(self, *shown: str, every: bool = True, tail: str = "", lead: str = "") -> None:
         """Add a SELECT of columns, beside every one that was there unless told otherwise."""
         source = f"stage_{len(self.texts) - 1}" if self.texts else "events"
+        if every and self._waiting:
+            shown = (*shown, self._waiting.pop(0))
         listed = ",\n    ".join(["*", *shown] if every and self.texts else shown)
         self.texts.append(f"{lead}select {listed}\nfrom {source}{tail}")
 

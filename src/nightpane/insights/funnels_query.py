@@ -8,7 +8,7 @@ from nightpane.insights.funnels_events import Stages, add_actors
 from nightpane.insights.funnels_unordered import add_attempts
 from nightpane.insights.funnels_walk import add_walk
 from nightpane.insights.question import Context, Question, Values
-from nightpane.insights.reading import Fields
+from nightpane.insights.reading import Fields, wrong
 
 __all__ = ["OTHER", "build"]
 
@@ -16,10 +16,11 @@ OTHER = "Other"
 """What PostHog's funnels call the values of a breakdown beyond its limit."""
 
 _MOST_BINS_BY_ITSELF = 60
+_MOST_STAGES = 90  # ClickHouse reads up to 95 or so SELECTs within each other.
 
 
 def build(funnel: Funnel, query: Fields, context: Context) -> Question:
-    """Return the query.
+    """Return the query. Raises InsightError for one of too many steps.
 
     Its columns are ``slot`` (1 for the period before) when it is compared, ``value`` (a list) with
     a breakdown, and those of the view. Steps: ``counts``, ``averages``, ``medians`` and ``total``,
@@ -45,6 +46,12 @@ def build(funnel: Funnel, query: Fields, context: Context) -> Question:
         _add_steps(stages, funnel, values)
     if funnel.periods[0].start is None:
         stages.add("(select min(timestamp) from events) as earliest")
+    if len(stages.texts) > _MOST_STAGES:
+        raise wrong(
+            query.at("series"),
+            f"{len(funnel.steps)} steps are more than one query can hold: use fewer, "
+            "or no exclusions.",
+        )
     return Question(stages.text(), values.given)
 
 

@@ -142,14 +142,14 @@ class _Walk:
         if level == self._levels:
             return
         pair = f"start_{level}, was_{level}"
-        shown = [f"arrayFill((i, s, b) -> s != b, places, {pair}) as from_{level}"]
         if self._overlap:
             mine = "d" if level - 1 in self._funnel.optional else "arrayPushBack(d, i)"
             used = f"arrayMap((d, i) -> {mine}, used_{level}, ids)"
             used = "arrayMap(i -> [i], ids)" if level == 1 else used
-            shown.append(f"arrayFill((d, s, b) -> s != b, {used}, {pair}) as ids_{level}")
-        stages.add(*shown)
-        stages.add(f"{_before(f'from_{level}')} as since_{level}")
+            stages.add(f"arrayFill((d, s, b) -> s != b, {used}, {pair}) as ids_{level}")
+        if self._funnel.view != "trends":
+            stages.soon(f"arrayFill((i, s, b) -> s != b, places, {pair}) as from_{level}")
+            stages.soon(f"{_before(f'from_{level}')} as since_{level}")
 
     def _way(self, level: int, bit: int) -> None:
         """Add the attempt that a step carries on: that of the step before, if it is in its window.
@@ -195,22 +195,19 @@ class _Walk:
         in_time = f"s > 0 and t - s <= {self._window}"
         met = f"multiIf(w > 0, 2, {has_step('m', bit)} and {in_time}, 3, 0)"
         arrays = f"at, masks, was_{below}, way_{level}"
-        stages.add(
-            f"arrayMap((t, m, s, w) -> {met}, {arrays}) as met_{level}",
-            f"arrayMap((s, b) -> s != b, start_{below}, was_{below}) as new_{level}",
-        )
-        stages.add(f"arrayMap((n, c) -> if(n, 1, c), new_{level}, met_{level}) as code_{level}")
-        stages.add(f"arrayFill(c -> c > 0, code_{level}) as last_{level}")
+        stages.add(f"arrayMap((t, m, s, w) -> {met}, {arrays}) as met_{level}")
+        codes = f"(s, b, c) -> s != b ? 1 : c, start_{below}, was_{below}"
+        last = f"arrayFill(c -> c > 0, arrayMap({codes}, met_{level}))"
+        stages.add(f"{last} as last_{level}")
         first = f"{_before(f'last_{level}')}, met_{level}"
-        stages.add(f"arrayMap((c, i) -> if(c = 1, i, 0), {first}) as hit_{level}")
-        stages.add(f"arrayMap((n, c) -> if(n, 1, c), new_{level}, hit_{level}) as sign_{level}")
+        stages.add(f"arrayMap((c, i) -> c = 1 ? i : 0, {first}) as hit_{level}")
         stages.add(
-            f"arrayFill(c -> c > 0, sign_{level}) as mark_{level}",
-            f"arrayMap((t, h) -> if(h = 3, t, 0), at, hit_{level}) as stops_{level}",
+            f"arrayFill(c -> c > 0, arrayMap({codes}, hit_{level})) as mark_{level}",
+            f"arrayMap((t, h) -> h = 3 ? t : 0, at, hit_{level}) as stops_{level}",
         )
         marked = f"way_{level}, {_before(f'mark_{level}')}"
         stages.add(
-            f"arrayMap((w, c) -> if(c = 3, 0, w), {marked}) as won_{level}",
+            f"arrayMap((w, c) -> c = 3 ? 0 : w, {marked}) as won_{level}",
             f"{_next(f'arrayReverseFill(x -> x > 0, stops_{level})')} as stop_{below}",
         )
 
