@@ -35,7 +35,7 @@ async def page(request: Request) -> Response:  # noqa: ARG001 (the page is the s
 
 
 async def tree(request: Request) -> Response:
-    """Serve the round's trace as JSON: 404 when it has no event."""
+    """Serve the round's trace as JSON; of one that has no event, ``nodes`` that is empty."""
     require_personal_key(request)
     round_id = request.path_params["round_id"]
     return await run_in_threadpool(_tree, request.app.state.store, round_id)
@@ -44,10 +44,8 @@ async def tree(request: Request) -> Response:
 def _tree(store: Any, round_id: str) -> Response:
     trace = replay.read_round(InProcessQuery(store), round_id)
     if trace is None:
-        return api_error(404, "invalid_request", "not_found", "No event of this round is here.")
-    answer = JsonResponse(replay.to_json(trace))
-    answer.headers.update(HEADERS)
-    return answer
+        return JsonResponse({"nodes": []}, headers=HEADERS)
+    return JsonResponse(replay.to_json(trace), headers=HEADERS)
 
 
 async def mark(request: Request) -> Response:
