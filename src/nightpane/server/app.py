@@ -21,14 +21,17 @@ from nightpane.definitions import Definitions
 from nightpane.prices import Table
 from nightpane.prices import load as load_prices
 from nightpane.server import (
-    annotations,
+    annotation_documents,
     capture,
     capture_ai,
     capture_v1,
     cohorts,
+    console,
+    dashboards,
     experiments,
     feature_flags,
     flags,
+    insight_documents,
     management,
     otlp,
     pane,
@@ -53,6 +56,7 @@ _PARTS = (
     capture_ai,
     otlp,
     pane,
+    console,
     round_page,
     report,
     flags,
@@ -61,7 +65,9 @@ _PARTS = (
     remote_config,
     query,
     experiments,
-    annotations,
+    insight_documents,
+    dashboards,
+    annotation_documents,
     management,
 )
 

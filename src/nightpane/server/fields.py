@@ -23,7 +23,7 @@ _MOST_TAGS = 100
 class Field:
     """One field. ``choices`` are all it may be; ``read`` changes what was given, or refuses it."""
 
-    kind: type
+    kind: type[Any]
     default: Any = None
     nullable: bool = False
     max_length: int | None = None

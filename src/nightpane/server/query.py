@@ -33,7 +33,7 @@ from nightpane.server.hogql_run import InProcessQuery, compile_for, explain, run
 from nightpane.server.insights import answer_insight
 from nightpane.store import Store
 
-__all__ = ["InProcessQuery", "routes", "run_hogql"]
+__all__ = ["KINDS", "InProcessQuery", "answer_node", "routes", "run_hogql", "unwrap"]
 
 _BODY_BYTES = 2 * MIB
 _BODY_S = 30.0
@@ -50,17 +50,12 @@ async def ask(request: Request) -> Response:
     require_personal_key(request)
     _check_project(request)
     body = await _body(request)
-    node = _unwrap(body.get("query"))
+    node = unwrap(body.get("query"))
     state = request.app.state
     limiter = _limiter(state)
     if limiter.statistics().tasks_waiting >= _WAITING:
         raise _busy(f"{_WAITING} queries are waiting already")
-    answers = _KINDS.get(str(node.get("kind")))
-    if answers is not None:
-        node = {**node, **{k: body[k] for k in ("filters_override",) if body.get(k)}}
-        work = functools.partial(answers, state.store, state.definitions, node)
-    else:
-        work = functools.partial(_answer, state.store, node, body)
+    work = functools.partial(answer_node, state.store, state.definitions, node, body)
     try:
         answer = await anyio.to_thread.run_sync(work, limiter=limiter)
     except HogQLError as error:
@@ -90,6 +85,20 @@ async def cancel(request: Request) -> Response:
     _check_project(request)
     _log(request.app.state).pop(request.path_params["query_id"], None)
     return _json({"message": "Query cancelled"})
+
+
+def answer_node(
+    store: Store, definitions: Definitions, node: Mapping[str, Any], body: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return PostHog's response to a bare query node; ``body`` has the request's overrides.
+
+    Raises ApiRefusal (400), HogQLError, QueryLimitError and StoreError.
+    """
+    answers = _KINDS.get(str(node.get("kind")))
+    if answers is None:
+        return _answer(store, node, body)
+    chosen = {name: body[name] for name in ("filters_override",) if body.get(name)}
+    return answers(store, definitions, {**node, **chosen})
 
 
 def _answer(store: Store, node: Mapping[str, Any], body: Mapping[str, Any]) -> dict[str, Any]:
@@ -161,7 +170,8 @@ async def _body(request: Request) -> Mapping[str, Any]:
     return body
 
 
-def _unwrap(node: Any) -> Mapping[str, Any]:
+def unwrap(node: Any) -> Mapping[str, Any]:
+    """Return the node inside the ones that only say how to draw it. Raises ApiRefusal (400)."""
     for _ in range(4):
         if not isinstance(node, dict):
             break
@@ -301,6 +311,8 @@ _KINDS: dict[str, Callable[[Store, Definitions, Mapping[str, Any]], dict[str, An
     "ExperimentQuery": answer_query,
     **dict.fromkeys(insights.KINDS, answer_insight),
 }
+KINDS = ("HogQLQuery", *_KINDS)
+"""Every kind of query that gives rows or results here."""
 
 routes: list[BaseRoute] = [
     *_both("", ask, "POST"),
