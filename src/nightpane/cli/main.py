@@ -13,12 +13,15 @@ from nightpane.errors import NightpaneError
 __all__ = ["COMMANDS", "cli", "main"]
 
 COMMANDS: dict[str, tuple[str, str]] = {
+    "alerts": ("alerts", "Check the thresholds you set, by exit code."),
+    "annotate": ("annotate", "Annotate this moment on every chart."),
     "demo": ("demo", "Run a real research loop, then show its morning."),
     "doctor": ("doctor", "Check keys, connection, clock, schema and spool, and say how to mend."),
     "env": ("env", "Print the local server's host and keys as export lines."),
     "experiments": ("experiments", "Try a change of the loop, and hear whether it is better."),
     "export": ("export", "Export rounds as OpenTelemetry traces."),
     "flags": ("flags", "List and set the flags that a loop reads."),
+    "hooks": ("hooks", "Annotate commits: install, look at or remove git hooks."),
     "import": ("import_", "Import ledgers of loops that already ran."),
     "init": ("init", "Write the drop-in file into a repository, or check it."),
     "morning": ("morning", "Print last night's digest."),

@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from nightpane import config
+from nightpane.annotations import flush as flush_annotations
 from nightpane.cli._output import emit, json_option, printable
 from nightpane.client import deliver
 from nightpane.client.destination import Destination
@@ -72,23 +73,31 @@ def show_status(as_json: bool) -> int:
 )
 @json_option
 def flush(timeout_s: float, as_json: bool) -> int:
-    """Deliver what dead processes left. Ends with 1 if something still waits.
+    """Deliver what dead processes left, and annotations. Ends with 1 if something still waits.
 
     A living process delivers its own events itself.
     """
     settings = config.load()
     done = deliver.flush(settings, timeout_s=timeout_s)
+    marks = flush_annotations(settings)
     now = status(settings.spool_dir)
-    report = {"delivered": done.delivered, "set_aside": done.set_aside, **_show(now)}
+    report = {
+        "delivered": done.delivered,
+        "set_aside": done.set_aside,
+        **_show(now),
+        "annotations": dataclasses.asdict(marks),
+    }
 
     def render(to: Console) -> None:
         to.print(f"{done.delivered:,} events delivered")
         _draw(now, to)
+        if marks.delivered or marks.waiting:
+            to.print(f"{marks.delivered:,} annotations delivered, {marks.waiting:,} wait")
         if now.pending_events and done.last_error:
             to.print(f"the last attempt said: {escape(printable(done.last_error))}")
 
     emit(report, as_json=as_json, render=render)
-    return 1 if now.pending_events else 0
+    return 1 if now.pending_events or marks.waiting else 0
 
 
 @command.command("refused")
