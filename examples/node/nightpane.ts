@@ -104,8 +104,8 @@ export interface ModelEscalated {
 /** The run ends. */
 export interface StopTriggered {
   /**
-   * why it ended; known values: max_rounds, budget, plateau, kill_switch, target, regressions,
-   * failures, error, interrupted
+   * why it ended; known values: max_rounds, budget, time_budget, plateau, kill_switch, target,
+   * regressions, failures, error, interrupted
    */
   reason: string
   /** rounds that were kept or reverted */

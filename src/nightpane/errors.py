@@ -12,6 +12,7 @@ NightpaneError
 │   ├── StoreBusyError     more waits to be written than is held in memory
 │   ├── StoreLockedError   another process owns the store
 │   └── QueryLimitError    a query reached its limit of time, memory or rows
+├── LoopError              a loop cannot begin, or cannot go on
 ├── LedgerError            a ledger file cannot be read at all
 ├── OtlpError              an OpenTelemetry request cannot be read
 ├── ExperimentError        an experiment, or a question about one, is not well formed
@@ -31,6 +32,7 @@ __all__ = [
     "HogQLError",
     "InsightError",
     "LedgerError",
+    "LoopError",
     "MissingExtraError",
     "NightpaneError",
     "OtlpError",
@@ -143,6 +145,10 @@ class LedgerError(NightpaneError):
     """A ledger file cannot be read at all (a bad line in a good file is reported, not raised)."""
 
     exit_code = 2
+
+
+class LoopError(NightpaneError):
+    """A loop cannot begin, or cannot go on: its target, its files or its commands are not fit."""
 
 
 class OtlpError(NightpaneError):

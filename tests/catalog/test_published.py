@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from nightpane import catalog
 from nightpane.catalog.reference import markdown
 
-SCHEMA_DIGEST = "741b00f78bfbf1d8c3f93ee8ae723ad1a0802396d38a1520bf232b6712b0ffc8"
+SCHEMA_DIGEST = "28ff53db82292fbb63874430b2c624bba19051cb011963056ebff0f74a10138a"
 
 DOCS = Path(__file__).parents[2] / "docs"
 SCHEMA = catalog.json_schema()

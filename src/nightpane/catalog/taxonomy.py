@@ -27,6 +27,7 @@ FAILURE_MODES = (
 STOP_REASONS = (
     "max_rounds",
     "budget",
+    "time_budget",
     "plateau",
     "kill_switch",
     "target",

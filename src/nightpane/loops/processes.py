@@ -1,0 +1,129 @@
+"""Running a command that may hang, and everything it started.
+
+A command is run in a session of its own with a mark in its environment, so that at the end of its
+time whatever it left behind is found and killed, also what has moved to another session or has lost
+its parent. Its output goes to a file: it must never fill memory or a pipe.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from nightpane.errors import LoopError, MissingExtraError
+from nightpane.ids import new_ulid
+
+__all__ = ["MARK", "Outcome", "run_command"]
+
+MARK = "NIGHTPANE_COMMAND"
+_GRACE_S = 3.0
+_TAIL_BYTES = 20_000
+_POLL_S = 0.05
+_MOST_SWEEPS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a command ended. ``exit_code`` is negative for a signal; ``output`` is the file."""
+
+    exit_code: int
+    timed_out: bool
+    duration_s: float
+    output: Path
+
+    @property
+    def ok(self) -> bool:
+        """Whether it ended by itself, with exit code 0."""
+        return self.exit_code == 0 and not self.timed_out
+
+    def tail(self, most_bytes: int = _TAIL_BYTES) -> str:
+        """Return the end of what it printed."""
+        with self.output.open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - most_bytes))
+            return file.read().decode("utf-8", "replace")
+
+
+def run_command(
+    command: Sequence[str] | str,
+    *,
+    cwd: Path,
+    output: Path,
+    timeout_s: float | None = None,
+    environ: Mapping[str, str] | None = None,
+) -> Outcome:
+    """Run a command to its end or its time limit; return how it ended, with nothing left running.
+
+    A text is run by ``/bin/sh``, a list as it is. Standard output and error go to ``output``, which
+    is made anew. Raises LoopError when it cannot be started, MissingExtraError without psutil.
+    """
+    mark = new_ulid()
+    started = time.monotonic()
+    with output.open("wb") as file:
+        try:
+            process = subprocess.Popen(
+                command,
+                shell=isinstance(command, str),
+                cwd=cwd,
+                env={**os.environ, **(environ or {}), MARK: mark},
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        except OSError as error:
+            shown = command if isinstance(command, str) else " ".join(command)
+            raise LoopError(
+                f"the command {shown!r} cannot be started in {cwd}: {error.strerror or error}"
+            ) from error
+        timed_out = False
+        try:
+            process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            timed_out = True
+        finally:
+            _end(process, mark)
+    return Outcome(process.returncode, timed_out, time.monotonic() - started, output)
+
+
+def _end(process: subprocess.Popen[bytes], mark: str) -> None:
+    """End the command, its session, and whatever else carries its mark."""
+    if process.poll() is None:
+        _signal(process.pid, signal.SIGTERM)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(_GRACE_S)
+    _signal(process.pid, signal.SIGKILL)
+    process.wait()
+    # What is killed may have started another in the meantime.
+    for _ in range(_MOST_SWEEPS):
+        if not _kill_marked(mark):
+            return
+        time.sleep(_POLL_S)
+
+
+def _signal(session: int, number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(session, number)
+
+
+def _kill_marked(mark: str) -> int:
+    """Kill every process of this user whose environment has the mark; return how many."""
+    try:
+        import psutil
+    except ImportError as error:
+        raise MissingExtraError("loops") from error
+    found = 0
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, OSError):
+            if process.pid == os.getpid() or process.status() == psutil.STATUS_ZOMBIE:
+                continue
+            if process.environ().get(MARK) == mark:
+                process.kill()
+                found += 1
+    return found
