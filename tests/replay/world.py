@@ -9,7 +9,8 @@ from nightpane.ids import deterministic_ulid, deterministic_uuid
 
 START = datetime(2026, 3, 8, 22, 0, tzinfo=UTC)
 HARM = "<img src=x onerror=document.title=1>[bold]\x1b[31m"
-DIFF = "--- a/train.py\n+++ b/train.py\n@@ -1,3 +1,3 @@\n def step():\n-    lr = 3e-4\n+    lr = 2e-4\n"
+DIFF = "--- a/train.py\n+++ b/train.py\n@@ -1,3 +1,3 @@\n"
+DIFF += " def step():\n-    lr = 3e-4\n+    lr = 2e-4\n"
 
 
 class Writer:
@@ -70,7 +71,8 @@ def demo() -> tuple[str, list[dict[str, Any]]]:
         {"role": "system", "content": "You improve a training script. One change a round."},
         {
             "role": "user",
-            "content": "# Last round\nval_bpb went from **0.994** to **0.981**.\n\n- read `train.py`\n- propose one change",
+            "content": "# Last round\nval_bpb went from **0.994** to **0.981**.\n\n"
+            "- read `train.py`\n- propose one change",
         },
     ]
     answer = [

@@ -20,7 +20,7 @@ export const cost = (node) => node.total_cost_usd ?? node.told_cost_usd ?? null;
 export const isBad = (node) => ["failed", "reverted", "missed", "worse", "unfinished"].includes(node.status);
 
 /** Return round figures for the axis: at most `most` of them. */
-export function ticks(from, until, most = 4) {
+export function ticks(from, until, most = 5) {
   const whole = until - from || 1;
   const rough = whole / most;
   const power = 10 ** Math.floor(Math.log10(rough));

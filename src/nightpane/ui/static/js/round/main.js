@@ -68,7 +68,7 @@ function logRow(index, place) {
 function drawAxis() {
   const { from_ms: from, until_ms: until } = state.trace;
   const track = h("span", { class: "track" }, ticks(from, until).map((at) => {
-    const mark = h("span", {}, span(Math.abs(at)).padStart(at < 0 ? 1 : 0) || "0");
+    const mark = h("span", {}, at === 0 ? "0" : `${at < 0 ? "−" : ""}${span(Math.abs(at))}`);
     mark.style.left = `${((at - from) / (until - from || 1)) * 100}%`;
     return mark;
   }));
