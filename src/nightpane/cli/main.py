@@ -15,6 +15,7 @@ __all__ = ["COMMANDS", "cli", "main"]
 COMMANDS: dict[str, tuple[str, str]] = {
     "alerts": ("alerts", "Check the thresholds you set, by exit code."),
     "annotate": ("annotate", "Annotate this moment on every chart."),
+    "boards": ("boards", "Keep the boards up in PostHog."),
     "demo": ("demo", "Run a real research loop, then show its morning."),
     "doctor": ("doctor", "Check keys, connection, clock, schema and spool, and say how to mend."),
     "env": ("env", "Print the local server's host and keys as export lines."),
