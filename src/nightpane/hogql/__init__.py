@@ -8,6 +8,7 @@ from nightpane.hogql.compiler import DEFAULT_LIMIT, MAX_LIMIT, Compiled, compile
 from nightpane.hogql.grammar import keep_trees, warm_up
 from nightpane.hogql.layout import Layout
 from nightpane.hogql.parse import parse_query, position
+from nightpane.hogql.vocabulary import function_names, tables
 
 __all__ = [
     "DEFAULT_LIMIT",
@@ -15,8 +16,10 @@ __all__ = [
     "Compiled",
     "Layout",
     "compile",
+    "function_names",
     "keep_trees",
     "parse_query",
     "position",
+    "tables",
     "warm_up",
 ]

@@ -20,7 +20,7 @@ from nightpane.query import QueryResult
 from nightpane.store import Store
 from nightpane.store.schema import DATABASE, HEAVY, HOT
 
-__all__ = ["LAYOUT", "InProcessQuery", "QueryMistakeError", "compile_for", "run_hogql"]
+__all__ = ["LAYOUT", "InProcessQuery", "QueryMistakeError", "compile_for", "parquet", "run_hogql"]
 
 LAYOUT = hogql.Layout(hot=HOT, heavy=HEAVY, database=DATABASE)
 
@@ -122,6 +122,16 @@ def run_hogql(
         "timezone": timezone,
         "calculation_trigger": None,
     }
+
+
+def parquet(store: Store, query: str) -> bytes:
+    """Return the rows of a HogQL query as a Parquet file. Raises as ``run_hogql`` does."""
+    compiled = compile_for(store, query)
+    # A statement asks for one row more than the limit, to tell whether there are more.
+    sql = (
+        compiled.sql if compiled.ties else f"SELECT * FROM ({compiled.sql}) LIMIT {compiled.limit}"
+    )  # noqa: S608
+    return store.export(sql, "Parquet")
 
 
 class InProcessQuery:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta, tzinfo
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -44,6 +44,12 @@ HEADERS = {
 }
 _FOREVER = {"Cache-Control": "public, max-age=31536000, immutable"}
 _RANGES = {"7d": 7, "30d": 30, "90d": 90}
+_AGENTS = """select properties.agent as agent
+from events
+where agent is not null
+group by agent
+order by max(timestamp) desc
+limit 200"""
 
 
 @behind_token
@@ -80,7 +86,8 @@ async def definitions(request: Request) -> Response:
         lists = dict.fromkeys(LISTS, wide) | {ROUNDS.name: _of_rounds(given, wide, night)}
         found = {
             "boards": [_entry(board, wide) for board in BOARDS.values()],
-            "lists": [_entry(board, lists[name]) for name, board in LISTS.items()],
+            "lists": [_paged(_entry(board, lists[name])) for name, board in LISTS.items()],
+            "agents": {"query": _AGENTS, "values": {}},
             "changes": {"query": CHANGES, "values": {}},
         }
     except ConfigError as error:
@@ -89,27 +96,43 @@ async def definitions(request: Request) -> Response:
 
 
 def _scope(given: QueryParams, night: Night) -> Scope:
-    """Return what the boards look at: a range that ends with the night that is shown."""
-    name = given.get("range") or "30d"
-    if name not in (*_RANGES, "night", "all"):
-        known = ", ".join((*_RANGES, "night", "all"))
-        raise ConfigError(f"range {name!r} is not one of {known}")
-    start = night.start if name == "night" else None
-    if name in _RANGES:
-        start = night.end - timedelta(days=_RANGES[name])
+    """Return what the boards look at: two dates, or a range that ends with the night shown."""
+    start, end = _span(given, night)
     return Scope(
         project=given.get("project") or None,
         client=given.get("client") or None,
+        run_id=given.get("run") or None,
+        **({"agent": given.get("agent") or None} if "agent" in Scope.__dataclass_fields__ else {}),
         start=start,
-        end=None if name == "all" else night.end,
+        end=end,
         timezone=given.get("tz") or None,
     )
 
 
+def _span(given: QueryParams, night: Night) -> tuple[datetime | None, datetime | None]:
+    first, last = _date(given.get("from"), "from"), _date(given.get("to"), "to")
+    if first or last:
+        zone = _zone(given.get("tz"))
+        return (
+            datetime.combine(first, time(), zone) if first else None,
+            datetime.combine(last + timedelta(days=1), time(), zone) if last else None,
+        )
+    name = given.get("range") or "30d"
+    if name not in (*_RANGES, "night", "all"):
+        known = ", ".join((*_RANGES, "night", "all"))
+        raise ConfigError(f"range {name!r} is not one of {known}")
+    if name == "all":
+        return None, None
+    days = _RANGES.get(name)
+    return (night.end - timedelta(days=days) if days else night.start), night.end
+
+
 def _of_rounds(given: QueryParams, wide: Scope, night: Night) -> Scope:
-    """Return what the list of rounds looks at: one run, or the night."""
-    if run := given.get("run"):
-        return replace(wide, run_id=run, start=None, end=None)
+    """Return what the list of rounds looks at: one run, the chosen dates, or the night."""
+    if wide.run_id:
+        return replace(wide, start=None, end=None)
+    if given.get("from") or given.get("to"):
+        return wide
     return replace(wide, start=night.start, end=night.end)
 
 
@@ -117,20 +140,35 @@ def _entry(board: Board, scope: Scope) -> dict[str, Any]:
     question = board.hogql(scope)
     return {
         "name": board.name,
+        "slug": getattr(board, "slug", board.name.lower().replace(" ", "-")),
         "question": board.question,
         "description": board.description,
+        "empty": getattr(board, "empty", "No rounds in this range. Choose a wider one above."),
+        "source": getattr(board, "source", None),
+        "annotated": getattr(board, "annotated", board.x == "day"),
         "display": board.display,
+        "x": board.x,
+        "y": board.y,
+        "series": board.series,
         "query": question.query,
         "values": question.values,
         "text": question.text,
     }
 
 
-def _date(text: str | None) -> date | None:
+def _paged(entry: dict[str, Any]) -> dict[str, Any]:
+    """Return the list of rounds as one that is read page by page: ``size`` rows after ``skip``."""
+    if entry["name"] != ROUNDS.name:
+        return entry
+    query = entry["query"].rpartition("\nlimit ")[0] + "\nlimit {size} offset {skip}"
+    return {**entry, "query": query, "values": {**entry["values"], "size": 51, "skip": 0}}
+
+
+def _date(text: str | None, name: str = "night") -> date | None:
     try:
         return date.fromisoformat(text) if text else None
     except ValueError:
-        raise ConfigError(f"night {text!r} is not a date: write it as 2026-03-08") from None
+        raise ConfigError(f"{name} {text!r} is not a date: write it as 2026-03-08") from None
 
 
 def _zone(name: str | None) -> tzinfo:

@@ -134,6 +134,13 @@ class Store:
         """
         return self._readers.read(sql, parameters)
 
+    def export(self, sql: str, form: str) -> bytes:
+        """Return the answer to such a SELECT as a file of one of ClickHouse's formats.
+
+        Raises as ``read`` does.
+        """
+        return self._readers.export(sql, form)
+
     def close(self) -> None:
         """Write what is waiting, wait for running queries, and give the store back."""
         if self._closed:

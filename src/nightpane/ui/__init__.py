@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-__all__ = ["STATIC", "TEMPLATE", "VENDORED"]
+__all__ = ["CONSOLE", "STATIC", "TEMPLATE", "VENDORED"]
 
 TEMPLATE = Path(__file__).parent / "index.html"
+CONSOLE = Path(__file__).parent / "console.html"
 STATIC = Path(__file__).parent / "static"
 VENDORED = "echarts-6.1.0"

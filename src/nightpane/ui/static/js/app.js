@@ -1,33 +1,30 @@
 // The page: keeps its state in the address, asks, draws, and asks again when something has arrived.
 
 import * as api from "./api.js";
+import * as boards from "./boards/boards.js";
 import * as charts from "./charts.js";
-import { $, h } from "./dom.js";
+import { $ } from "./dom.js";
+import * as filters from "./filters.js";
 import * as f from "./format.js";
+import { arrows, listen } from "./keys.js";
 import { drawNight } from "./night.js";
-import { drawBoard, drawProgress, drawRounds, drawRuns, FIRST_ROUNDS, MORE_ROUNDS } from "./panels.js";
+import { drawProgress, drawRounds, drawRuns, PAGE } from "./panels.js";
+import { themeButton } from "./theme-button.js";
 
-const POLL_MS = 2000;
+const POLL_MS = 1500;
 const RUNNING_MS = 3 * 60_000;
-const KEYS = ["project", "client", "range", "night", "run"];
 const zone = Intl.DateTimeFormat().resolvedOptions().timeZone ?? "UTC";
 
-const view = { digest: null, definitions: null, changes: null, rows: {}, picked: null, shown: FIRST_ROUNDS };
-let state = fromAddress();
+const view = { digest: null, definitions: null, changes: null, rows: {}, picked: null, skip: 0, drawn: {} };
+let state = filters.fromAddress();
 let loading = 0;
 let mark = null;
-
-function fromAddress() {
-  const given = new URLSearchParams(location.search);
-  return Object.fromEntries(KEYS.map((key) => [key, given.get(key) ?? ""]));
-}
+let took = 0;
 
 function go(change) {
   state = { ...state, ...change };
-  view.shown = FIRST_ROUNDS;
-  const kept = KEYS.filter((key) => state[key]).map((key) => [key, state[key]]);
-  const search = new URLSearchParams(kept).toString();
-  history.pushState(null, "", search ? `?${search}` : location.pathname);
+  view.skip = 0;
+  filters.toAddress(state);
   load();
 }
 
@@ -37,75 +34,94 @@ const parameters = (more = {}) =>
 /** Ask for everything the address names, and draw it; a newer call makes an older one's answer void. */
 async function load() {
   const turn = ++loading;
+  const started = performance.now();
+  const isOld = () => turn !== loading;
   $("main").setAttribute("aria-busy", "true");
   try {
     view.changes ??= (await api.boards({})).changes;
     const before = await newestMark();
     const digest = await api.digest(parameters());
-    if (turn !== loading) return;
+    if (isOld()) return;
     mark = before; // what arrives while this loads is a change still to be seen
     view.digest = digest;
     drawTop();
-    const definitions = await api.boards(parameters({ night: digest.night.date }));
-    const all = [...definitions.boards, ...definitions.lists];
-    const rows = await Promise.all(all.map((board) => api.hogql(board)));
-    if (turn !== loading) return;
+    const [definitions, noted] = await Promise.all([
+      api.boards(parameters({ night: digest.night.date })), api.annotations()]);
+    if (isOld()) return;
     view.definitions = definitions;
-    view.rows = Object.fromEntries(all.map((board, i) => [board.name, rows[i]]));
-    drawBelow();
-    say(null);
+    await Promise.all([drawBoards(noted), loadLists(isOld)]);
+    if (!isOld()) say(null);
   } catch (error) {
-    if (turn === loading) fail(error);
+    if (!isOld()) fail(error);
   } finally {
-    if (turn === loading) $("main").setAttribute("aria-busy", "false");
+    if (!isOld()) {
+      took = performance.now() - started;
+      $("main").setAttribute("aria-busy", "false");
+    }
   }
 }
 
+function drawBoards(noted) {
+  const nothingYet = view.digest.newest_event === null;
+  $("boards").hidden = nothingYet;
+  return nothingYet ? null : boards.show($("boards"), view.definitions.boards, noted, fail);
+}
+
+const list = (name) => view.definitions.lists.find((board) => board.name === name);
+const pageOfRounds = () => ({ ...list("Rounds"), values: { ...list("Rounds").values, size: PAGE + 1, skip: view.skip } });
+
+async function loadLists(isOld) {
+  const { definitions } = view;
+  const asked = [list("Loops"), list("Runs"), pageOfRounds(), definitions.agents];
+  const [Loops, Runs, Rounds, agents] = await Promise.all(asked.map(api.hogql));
+  if (isOld()) return;
+  view.rows = { Loops, Runs, Rounds };
+  charts.setProjects(new Set(Loops.map((loop) => loop.project)));
+  filters.fill($("filters"), state, { loops: Loops, agents: agents.map((row) => row.agent), runs: Runs });
+  drawLists();
+}
+
+/** Draw something only when what it shows has changed. */
+function once(name, shown, draw) {
+  const now = JSON.stringify(shown);
+  if (view.drawn[name] === now) return;
+  view.drawn[name] = now;
+  draw();
+}
+
 function drawTop() {
-  drawNight($("night"), view.digest, (date) => go({ night: date ?? "", run: "" }));
-  drawProgress($("progress"), view.digest, view.picked, (key) => {
-    view.picked = key;
-    drawTop();
+  const { digest, picked } = view;
+  once("top", [digest, picked], () => {
+    drawNight($("night"), digest, (date) => go({ night: date ?? "", run: "" }));
+    drawProgress($("progress"), digest, picked, (key) => {
+      view.picked = key;
+      drawTop();
+    });
+    charts.sweep();
   });
-  charts.sweep();
   drawLive();
 }
 
-function drawBelow() {
-  const { definitions, rows } = view;
-  const list = (name) => definitions.lists.find((board) => board.name === name);
+function drawLists() {
+  const { rows, skip } = view;
   const nothingYet = view.digest.newest_event === null;
-  $("boards").hidden = nothingYet;
-  charts.setProjects(new Set(rows.Loops.map((loop) => loop.project)));
-  for (const board of definitions.boards) drawBoard($("boards"), board, rows[board.name]);
-  drawRuns($("runs"), list("Runs"), rows.Runs, state.run, (run) => go({ run: run ?? "" }));
-  drawRounds($("rounds"), list("Rounds"), rows.Rounds, {
-    run: state.run, shown: view.shown,
-    clear: () => go({ run: "" }),
-    showMore: () => {
-      view.shown += MORE_ROUNDS;
-      drawBelow();
-    },
-  });
+  once("runs", [rows.Runs, state.run, list("Runs").text], () =>
+    drawRuns($("runs"), list("Runs"), rows.Runs, state.run, (run) => go({ run: run ?? "" })));
+  once("rounds", [rows.Rounds, state, skip, list("Rounds").text], () =>
+    drawRounds($("rounds"), list("Rounds"), rows.Rounds, { state, skip, clear: () => go({ run: "" }), turn: turnPage }));
   $("runs").hidden = $("rounds").hidden = nothingYet;
-  fillFilters(rows.Loops);
-  charts.sweep();
 }
 
-function fillFilters(loops) {
-  const form = $("filters");
-  const fill = (name, values) => {
-    const select = form.elements[name];
-    const wanted = state[name] && !values.includes(state[name]) ? [state[name], ...values] : values;
-    select.replaceChildren(h("option", { value: "" }, "All"), ...wanted.map((value) => h("option", { value }, value)));
-    select.value = state[name];
-  };
-  const distinct = (name) => [...new Set(loops.map((loop) => loop[name]).filter((value) => value !== null))];
-  fill("project", distinct("project"));
-  const clients = distinct("client");
-  fill("client", clients);
-  $("client-filter").hidden = clients.length < 2 && !state.client;
-  form.elements.range.value = state.range || "30d";
+async function turnPage(skip) {
+  view.skip = skip;
+  try {
+    view.rows.Rounds = await api.hogql(pageOfRounds());
+    drawLists();
+    $("rounds").scrollIntoView({ block: "start" });
+    $("rounds").querySelector(".pager button:not([disabled])")?.focus({ preventScroll: true });
+  } catch (error) {
+    fail(error);
+  }
 }
 
 function drawLive(away = false) {
@@ -124,12 +140,12 @@ function say(text) {
 function fail(error) {
   if (error instanceof api.Away) drawLive(true);
   say(error.message);
-  if (!(error instanceof api.Away || error instanceof api.Refused)) console.error(error);
+  if (!(error instanceof api.Away || error instanceof api.Refused || error instanceof api.Mistake)) console.error(error);
 }
 
 const newestMark = async () => JSON.stringify(await api.hogql(view.changes));
 
-/** Look whether anything has arrived; a hidden tab does not look. */
+/** Look whether anything has arrived; a hidden tab does not look, a busy server is asked less often. */
 async function poll() {
   try {
     if (document.visibilityState === "visible" && view.definitions) {
@@ -141,37 +157,39 @@ async function poll() {
   } catch (error) {
     fail(error);
   } finally {
-    setTimeout(poll, POLL_MS);
+    setTimeout(poll, Math.max(POLL_MS, took));
   }
 }
 
-function themeButton() {
-  const order = ["auto", "light", "dark"];
-  const root = document.documentElement;
-  const show = () => {
-    const now = root.dataset.theme ?? "auto";
-    $("theme").textContent = { auto: "Theme: system", light: "Theme: light", dark: "Theme: dark" }[now];
-  };
-  $("theme").addEventListener("click", () => {
-    const next = order[(order.indexOf(root.dataset.theme ?? "auto") + 1) % order.length];
-    if (next === "auto") delete root.dataset.theme;
-    else root.dataset.theme = next;
-    try { localStorage.setItem("nightpane-theme", next); } catch { /* storage may be closed */ }
-    show();
-    charts.redraw();
+function listenToFilters() {
+  const form = $("filters");
+  form.addEventListener("change", ({ target }) => {
+    filters.showDates(form);
+    const change = filters.changed(target, state);
+    if (change) go(change);
+    else form.elements.from.focus();
   });
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", charts.redraw);
-  show();
+  form.addEventListener("submit", (event) => event.preventDefault());
+  $("clear").addEventListener("click", () => go(filters.none));
+  addEventListener("popstate", () => {
+    const next = filters.fromAddress();
+    if (JSON.stringify(next) === JSON.stringify(state)) return; // only the anchor has changed
+    state = next;
+    view.skip = 0;
+    load();
+  });
 }
 
-$("filters").addEventListener("change", ({ target }) => {
-  const change = { [target.name]: target.name === "range" && target.value === "30d" ? "" : target.value };
-  go(target.name === "range" ? change : { ...change, run: "" });
-});
-$("filters").addEventListener("submit", (event) => event.preventDefault());
-addEventListener("popstate", () => {
-  state = fromAddress();
-  load();
-});
-themeButton();
+filters.showState($("filters"), state);
+listenToFilters();
+themeButton(charts.redraw);
+arrows($("runs"), "button.link");
+arrows($("rounds"), "a.id");
+listen([
+  { key: "/", text: "to the filters", act: () => $("filters").elements.project.focus() },
+  { key: "b", text: "to the boards", act: () => $("boards").querySelector("section")?.focus() },
+  { key: "r", text: "to the runs", act: () => $("runs").querySelector("button.link")?.focus() },
+  { key: "c", text: "to the console", act: () => { location.href = "/console"; } },
+  { key: "↑ ↓", text: "through a list; Enter opens", act: () => {} },
+]);
 load().then(() => setTimeout(poll, POLL_MS));

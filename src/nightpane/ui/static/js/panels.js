@@ -1,11 +1,11 @@
-// The panels below the night: progress, the two boards, runs and rounds.
+// The panels around the boards: progress, runs and rounds.
 
-import * as charts from "./charts.js";
+import { progress } from "./boards/progress.js";
 import { fold, h, openFolds, reopen, table } from "./dom.js";
 import * as f from "./format.js";
 
-const PAGE = 20;
-const MOST_PROJECTS = 4;
+/** How many rounds a page of the list has. */
+export const PAGE = 50;
 
 function panel(section, { title, question, aside, body, more, about }) {
   const open = openFolds(section);
@@ -19,9 +19,6 @@ function panel(section, { title, question, aside, body, more, about }) {
 }
 
 const query = (text) => fold("Query", () => h("pre", { tabindex: "0" }, text), "query");
-
-const asTable = (columns, rows) =>
-  fold("Table", () => h("div", { class: "scroll capped", tabindex: "0" }, table(columns, rows)), "table");
 
 /** The night's rounds, one chart for the loop and metric that is picked. */
 export function drawProgress(section, digest, picked, pick) {
@@ -47,66 +44,10 @@ export function drawProgress(section, digest, picked, pick) {
     about: rounds.length < loop.rounds && alone ? `The latest ${f.count(rounds.length)} of ${f.count(loop.rounds)} rounds.` : null,
     more: [query(digest.queries.series)],
   });
-  charts.progress(chart, rounds, line);
+  progress(chart, rounds, line);
 }
 
-function boardSection(container, name) {
-  const id = `board-${name.toLowerCase().replaceAll(" ", "-")}`;
-  let section = document.getElementById(id);
-  if (!section) {
-    section = h("section", { id, class: "panel" });
-    container.append(section);
-  }
-  return section;
-}
-
-const nothing = () => h("p", { class: "empty" }, "No rounds in this range. A wider one is at the top of the page.");
-
-/** Draw one board from its definition and its query's rows. */
-export function drawBoard(container, board, rows) {
-  const section = boardSection(container, board.name);
-  const chart = section.querySelector(".chart") ?? h("div", { class: "chart" });
-  const drawers = { "Round Funnel": drawFunnel, "Score Trend": drawTrend };
-  const { more, draw, about } = drawers[board.name](rows, chart);
-  panel(section, {
-    title: board.name, question: board.question, about: rows.length ? about : null,
-    body: rows.length ? chart : nothing(), more: [...(rows.length ? more : []), query(board.text)],
-  });
-  if (rows.length) draw();
-}
-
-function drawFunnel(rows, chart) {
-  const loops = charts.funnelTable(rows);
-  const left = loops.length - MOST_PROJECTS;
-  const flat = loops.flatMap((entry) => entry.stages.map((stage) => ({ loop: entry.loop, ...stage })));
-  return {
-    draw: () => charts.funnel(chart, loops.slice(0, MOST_PROJECTS)),
-    about: left > 0 ? `The ${MOST_PROJECTS} busiest of ${loops.length} loops; the table has all.` : null,
-    more: [asTable([
-      { name: "Loop", long: true, cell: (row) => row.loop },
-      { name: "Stage", cell: (row) => row.stage },
-      { name: "Rounds", number: true, cell: (row) => (row.rounds === null ? "not emitted" : f.count(row.rounds)) },
-      { name: "Of all", number: true, cell: (row) => f.percent(row.share) },
-      { name: "Of the stage before", number: true, cell: (row) => f.percent(row.step) },
-    ], flat)],
-  };
-}
-
-function drawTrend(rows, chart) {
-  return {
-    draw: () => charts.trend(chart, rows),
-    about: "A larger point is a day with more rounds. Each metric has an axis of its own.",
-    more: [asTable([
-      { name: "Day", plain: true, cell: (row) => String(row.day).slice(0, 10) },
-      { name: "Project", long: true, cell: (row) => row.project },
-      { name: "Metric", long: true, cell: (row) => row.metric ?? "score" },
-      { name: "Best", number: true, cell: (row) => f.score(row.best) },
-      { name: "Better is", cell: (row) => (row.direction === "min" ? "lower" : "higher") },
-      { name: "Rounds", number: true, cell: (row) => f.count(row.rounds) },
-      { name: "Scored", number: true, cell: (row) => f.count(row.scored_rounds) },
-    ], [...rows].reverse())],
-  };
-}
+const nothing = () => h("p", { class: "empty" }, "No runs here. A wider range is at the top of the page.");
 
 const money = (row, known, of) => (row === null ? null : `${known < of ? "≥ " : ""}${f.usd(row)}`);
 
@@ -133,16 +74,40 @@ export function drawRuns(section, board, rows, chosen, choose) {
   });
 }
 
-/** The list of rounds, a page at a time. */
-export function drawRounds(section, board, rows, { run, shown, showMore, clear }) {
+/** The list of rounds, a page at a time; a row more than a page says that there are older ones. */
+export function drawRounds(section, board, rows, { state, skip, turn, clear }) {
+  const some = rows.slice(0, PAGE);
+  const dated = state.from || state.to;
+  panel(section, {
+    title: "Rounds",
+    question: `${state.run ? `Of run ${state.run}` : dated ? "Of these dates" : "Of this night"}, newest first`,
+    aside: state.run ? h("button", { type: "button", class: "quiet-button", onclick: clear }, "All rounds of the night") : null,
+    body: [
+      rows.length ? h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Rounds" }, table(roundColumns(rows), some))
+        : h("p", { class: "empty" }, "No rounds here. Pick a run above, or another night."),
+      skip || rows.length > PAGE ? pager(skip, some.length, rows.length > PAGE, turn) : null,
+    ],
+    more: [query(board.text)],
+  });
+}
+
+function pager(skip, shown, more, turn) {
+  const button = (text, to, enabled) => h("button", { type: "button", class: "quiet-button", disabled: !enabled, onclick: () => turn(to) }, text);
+  return h("nav", { class: "pager", "aria-label": "Pages of rounds" },
+    button("Newest", 0, skip > 0), button("Newer", Math.max(0, skip - PAGE), skip > 0),
+    h("span", {}, `${f.count(skip + 1)} to ${f.count(skip + shown)}`), button("Older", skip + PAGE, more));
+}
+
+function roundColumns(rows) {
   const status = (row) => {
     const kind = row.status === "reverted" && row.failure_mode && row.failure_mode !== "score_missed" ? "failed" : row.status;
     return h("span", { class: `pill ${kind}` }, row.status === "reverted" ? row.failure_mode ?? "reverted" : row.status);
   };
   const names = new Set(rows.map((row) => `${row.project}\n${row.client}`)).size > 1;
   const any = (name) => rows.some((row) => row[name] !== null);
-  const columns = [
+  return [
     { name: "Started", plain: true, cell: (row) => f.dayAndTime(f.moment(row.started_at)) },
+    { name: "Round", plain: true, cell: (row) => h("a", { class: "id", href: `/round/${encodeURIComponent(row.round_id)}`, title: row.round_id }, row.round_id.slice(-8)) },
     ...(names ? [{ name: "Loop", long: true, cell: (row) => (row.client === "internal" ? row.project : `${row.project} · ${row.client}`) }] : []),
     { name: "End", plain: true, cell: status },
     { name: "Score", number: true, cell: (row) => f.score(row.score) },
@@ -150,22 +115,5 @@ export function drawRounds(section, board, rows, { run, shown, showMore, clear }
     ...(any("model") ? [{ name: "Model", long: true, cell: (row) => row.model }] : []),
     { name: "Cost", number: true, cell: (row) => money(row.cost_usd, row.cost_known, 1) },
     { name: "Took", number: true, cell: (row) => f.duration(row.duration_s) },
-    { name: "Round", plain: true, cell: (row) => h("span", { class: "id", title: row.round_id }, row.round_id.slice(-8)) },
   ];
-  const some = rows.slice(0, shown);
-  panel(section, {
-    title: "Rounds", question: run ? `Of run ${run}, newest first` : "Of this night, newest first",
-    aside: run ? h("button", { type: "button", class: "quiet-button", onclick: clear }, "All rounds of the night") : null,
-    body: [
-      rows.length ? h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Rounds" }, table(columns, some))
-        : h("p", { class: "empty" }, "No rounds here."),
-      rows.length > shown ? h("p", {}, h("button", { type: "button", class: "quiet-button", onclick: showMore },
-        `Show ${Math.min(PAGE * 10, rows.length - shown)} more of ${f.count(rows.length)}`)) : null,
-    ],
-    about: rows.length === 1000 && shown >= 1000 ? "The latest 1,000 rounds." : null,
-    more: [query(board.text)],
-  });
 }
-
-export const FIRST_ROUNDS = PAGE;
-export const MORE_ROUNDS = PAGE * 10;

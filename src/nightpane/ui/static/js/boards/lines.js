@@ -1,0 +1,47 @@
+// Lines, or stacked bars, over time: what `ActionsLineGraph` and `ActionsStackedBar` ask for.
+
+import { axis, colourOf, draw, tip, tooltip } from "../charts.js";
+import * as f from "../format.js";
+import { marks } from "./annotations.js";
+import { formatter, isTime, legend, place, seriesOf, zoom } from "./values.js";
+
+/** Draw a board's series over its x; `stacked` makes them bars on each other. */
+export function overTime(element, board, rows, annotations, stacked) {
+  const { lines, left } = seriesOf(board, rows);
+  const time = isTime(board, rows);
+  const at = (row) => (time ? place(row[board.x]) : String(row[board.x] ?? "(none)"));
+  const steps = [...new Set(rows.map(at))];
+  const span = time ? [Math.min(...steps), Math.max(...steps)] : null;
+  const written = (value) => (time ? f.dayOf(new Date(value)) : value);
+  const content = ({ data, seriesName }) => tip(seriesName, `${written(data.value[0])}: ${data.said ?? "–"}`, ...(data.also ?? []));
+  const label = lines.map((line) => `${line.name} ${lastOf(line)}`).join("; ");
+  const show = formatter(lines[0]?.column ?? "");
+  draw(element, `${board.name}: ${board.question} ${label}`, (c) => ({
+    grid: { left: 8, right: 18, top: lines.length > 1 ? 38 : 18, bottom: time && steps.length > 20 ? 28 : 6, outerBoundsMode: "same" },
+    legend: legend(c, lines.length > 1),
+    tooltip: tooltip(c, content),
+    xAxis: axis(c, time ? { type: "time", minInterval: 86_400_000, splitLine: { show: false },
+      ...(stacked || steps.length < 2 ? { min: span[0] - 43_200_000, max: span[1] + 43_200_000 } : {}),
+      axisLabel: { color: c.soft, fontSize: 12, hideOverlap: true, formatter: (v) => f.dayOf(new Date(v)) } }
+      : { type: "category", data: steps, splitLine: { show: false } }),
+    yAxis: axis(c, { type: "value", scale: !stacked, splitNumber: 4, axisLabel: { color: c.soft, formatter: (v) => show(v) } }),
+    dataZoom: time && steps.length > 1 ? zoom(c, steps.length > 20) : [],
+    series: lines.map((line, i) => ({
+      name: line.name, ...(stacked ? bar() : { type: "line", showSymbol: steps.length < 60, symbol: "circle", symbolSize: 6, connectNulls: true }),
+      lineStyle: { width: 2, color: colourOf(c, line.name, i) },
+      itemStyle: { color: colourOf(c, line.name, i), ...(stacked ? { borderColor: c.card, borderWidth: 0.5 } : {}) },
+      data: line.rows.map((row) => ({ value: [at(row), row[line.column]], said: formatter(line.column)(row[line.column]), also: alsoOf(board, row, line.column) })),
+      markLine: i === 0 && time && board.annotated ? marks(c, annotations, span[0], span[1]) : undefined,
+    })),
+  }));
+  return left ? `The ${lines.length} largest of ${lines.length + left} series; the table has all.` : null;
+}
+
+const bar = () => ({ type: "bar", stack: "all", barMaxWidth: 28, barMinHeight: 0 });
+const lastOf = (line) => formatter(line.column)(line.rows.at(-1)[line.column]) ?? "unknown";
+
+/** Return the row's other figures for the tooltip. */
+function alsoOf(board, row, column) {
+  return Object.keys(row).filter((name) => typeof row[name] === "number" && name !== column && name !== board.x).slice(0, 5)
+    .map((name) => `${name.replaceAll("_", " ")} ${formatter(name)(row[name])}`);
+}
