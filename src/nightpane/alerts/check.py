@@ -143,7 +143,7 @@ def _budget(rule: Rule, rows: _Rows) -> _Found:
             if n == 0:
                 continue
             least = "" if n_known == n else f"at least, {n_known} of {n} rounds known: "
-            says = f"{least}${known:.2f} of ${usd:.2f} a {per}, {n} rounds"
+            says = f"{least}${known:.2f} of ${usd:.2f} per {per}, {n} rounds"
             ids = [row["dearest"] for row in group if row["dearest"] and row[f"{per}_rounds"]]
             about = f"run {group[0]['run']}" if per == "run" else ""
             at = usd * float(rule.fields["at"])

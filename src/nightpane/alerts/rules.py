@@ -85,7 +85,8 @@ def parse(text: str, where: str) -> list[Rule]:
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{where}: {error}") from error
+        said = str(error).replace("end of document", f"the end, line {text.count(chr(10)) + 1}")
+        raise ConfigError(f"{where}: {said}") from error
     for name in document:
         if name != "alert":
             raise ConfigError(f"{where}, line {_line(text, name)}: only [[alert]] is known here")

@@ -51,8 +51,10 @@ def show(
 ) -> None:
     """Print the digest that the settings' query API gives. Raises as ``QueryClient`` does."""
     from nightpane import digest
+    from nightpane.annotations import flush
     from nightpane.digest.terminal import print_morning
 
+    flush(settings)
     query = QueryClient.from_settings(settings)
     morning = digest.build(query, night=night, project=project, client=client)
     if markdown:
