@@ -128,9 +128,9 @@ def parquet(store: Store, query: str) -> bytes:
     """Return the rows of a HogQL query as a Parquet file. Raises as ``run_hogql`` does."""
     compiled = compile_for(store, query)
     # A statement asks for one row more than the limit, to tell whether there are more.
-    sql = (
-        compiled.sql if compiled.ties else f"SELECT * FROM ({compiled.sql}) LIMIT {compiled.limit}"
-    )  # noqa: S608
+    sql = compiled.sql
+    if not compiled.ties:
+        sql = f"SELECT * FROM ({sql}) LIMIT {compiled.limit}"  # noqa: S608 (the compiler's text)
     return store.export(sql, "Parquet")
 
 
