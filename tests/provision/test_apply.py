@@ -217,6 +217,35 @@ def test_failure_is_told_and_the_next_run_finishes(
     assert [drift.state for drift in project.drifts(WANTED)] == ["in step"] * 2
 
 
+def test_a_key_that_may_not_read_is_told_which_scopes_it_needs(
+    server: LocalServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_args: Any) -> Any:
+        raise ApiError("You do not have permission.", status=403)
+
+    client = server.query()
+    monkeypatch.setattr(client, "request", refuse)
+    with pytest.raises(ApiError, match="insight:write"):
+        Project(client).drifts(WANTED)
+
+
+def test_what_posthog_fills_in_is_no_hand_edit(server: LocalServer, project: Project) -> None:
+    class Filling(QueryClient):
+        """A server that adds a default to every query it keeps."""
+
+        def request(self, method: str, path: str, body: Any = None) -> dict[str, Any]:
+            if body and "query" in body:
+                body = {**body, "query": {**body["query"], "version": 1}}
+            return super().request(method, path, body)
+
+    filling = Project(Filling(server.host, server.project_id, server.personal_api_key))
+    assert done(filling) == {FIRST.slug: "created", SECOND.slug: "created"}
+    assert done(filling) == {FIRST.slug: "none", SECOND.slug: "none"}
+    assert [drift.state for drift in project.drifts(WANTED)] == ["in step"] * 2
+    newer = replace(FIRST, name="Newer")
+    assert done(filling, newer, SECOND) == {FIRST.slug: "updated", SECOND.slug: "none"}
+
+
 def test_command_line_pulls_hand_edits_and_applies_them_again(
     server: LocalServer,
     client: QueryClient,
@@ -248,7 +277,10 @@ def test_command_line_pulls_hand_edits_and_applies_them_again(
     assert {one["done"] for one in json.loads(capsys.readouterr().out)} == {"none"}
 
 
-@pytest.mark.parametrize("text", ["", "[]", '{"board": 1}', '{"board": "a", "name": "b"}'])
+UPPER = json.dumps({"board": "My Board", **FIRST.body()})
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"board": 1}', '{"board": "a", "name": "b"}', UPPER])
 def test_a_file_that_is_no_board_is_named(
     text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

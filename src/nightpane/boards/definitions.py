@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -23,6 +24,8 @@ State = Literal["in step", "same", "missing", "behind", "edited", "removed", "go
 _BOARD, _SENT, _KEPT = "nightpane:board:", "nightpane:sent:", "nightpane:kept:"
 _OWN = ("nightpane:boards", _BOARD, _SENT, _KEPT)
 _DESCRIPTION_MAX = 400
+# PostHog makes tags lower case: another name would not be found again.
+_SLUG = re.compile(r"[a-z0-9][a-z0-9-]{0,99}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +43,7 @@ class Definition:
         text = f"{board.question} {board.description}"
         if len(text) > _DESCRIPTION_MAX:
             text = text[: _DESCRIPTION_MAX - 1] + "…"
-        return cls(board.name.lower().replace(" ", "-"), board.name, text, board.definition())
+        return cls(board.slug, board.name, text, board.definition())
 
     @classmethod
     def parse(cls, text: str, source: str) -> Definition:
@@ -51,11 +54,18 @@ class Definition:
             for name, kind in wanted.items():
                 if not isinstance(found[name], kind):
                     raise TypeError(f"{name} is no {kind.__name__}")
+            cls.check(found["board"])
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise ConfigError(
                 f"{source} is not a board that 'nightpane boards pull' wrote: {error!r}"
             ) from error
         return cls(found["board"], found["name"], found["description"], found["query"])
+
+    @staticmethod
+    def check(slug: str) -> None:
+        """Raise ValueError for a name that no tag or file can carry unchanged."""
+        if not _SLUG.fullmatch(slug):
+            raise ValueError(f"{slug!r} is no board's name: use a-z, 0-9 and -")
 
     @property
     def text(self) -> str:

@@ -6,6 +6,7 @@ apart from a new version of a board by two digests in the tags, and never overwr
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -87,7 +88,8 @@ class Project:
     ) -> tuple[dict[str, Any] | None, list[Drift]]:
         """Return the dashboard, if there is one, and how each board stands."""
         found = {one.definition.slug: one for one in reversed(self._owned())}
-        tagged = self._dashboards.list(tags=OWNED)
+        with _naming_scopes():
+            tagged = self._dashboards.list(tags=OWNED)
         dashboard = next((one for one in tagged if OWNED in (one.get("tags") or [])), None)
         place = None if dashboard is None else dashboard["id"]
         drifts = [compare(one, found.get(one.slug), place) for one in wanted]
@@ -97,7 +99,8 @@ class Project:
 
     def _owned(self) -> list[Kept]:
         """Return the insights that carry the tags, the oldest first."""
-        listed = self._insights.list(tags=json.dumps([OWNED]))
+        with _naming_scopes():
+            listed = self._insights.list(tags=json.dumps([OWNED]))
         kept = [Kept.read(one) for one in listed if OWNED in (one.get("tags") or [])]
         return sorted((one for one in kept if one is not None), key=lambda one: one.insight_id)
 
@@ -166,6 +169,19 @@ def _place(index: int, bottom: int) -> dict[str, Any]:
         "sm": {"x": column * _WIDTH, "y": bottom + row * _HEIGHT, "w": _WIDTH, **size},
         "xs": {"x": 0, "y": bottom + index * _HEIGHT, "w": 1, **size},
     }
+
+
+@contextlib.contextmanager
+def _naming_scopes() -> Iterator[None]:
+    """Say in the error of a missing permission which scopes the key needs."""
+    try:
+        yield
+    except ApiError as error:
+        if error.status != 403:
+            raise
+        raise ApiError(
+            _reason(error), status=error.status, type=error.type, code=error.code
+        ) from error
 
 
 def _reason(error: ApiError) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,6 @@ from nightpane.query import QueryClient
 
 __all__ = ["apply", "diff", "pull"]
 
-_SLUG = re.compile(r"[a-z0-9][a-z0-9-]{0,99}")
 _IN_STEP = ("in step", "same")
 _MARKS = {
     **dict.fromkeys(("created", "updated", "adopted", "overwritten", "pruned"), "green"),
@@ -122,12 +120,11 @@ def pull(folder: Path, as_json: bool) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for one in found:
-            if not _SLUG.fullmatch(one.slug):
-                raise ConfigError(f"{one.slug!r} in a tag is no board's name: mend the tag")
+            one.check(one.slug)
             path = folder / f"{one.slug}.json"
             path.write_text(one.text, "utf-8")
             written.append(str(path))
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise ConfigError(f"{folder} cannot be written: {error}") from error
     emit(written, as_json=as_json, render=lambda to: _draw_written(to, written, folder))
 
