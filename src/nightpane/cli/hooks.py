@@ -114,7 +114,8 @@ def _run(hook: str, sha: str, branch: str | None) -> hooks.Seen:
     repository = hooks.Repository.at()
     settings = config.load(cwd=repository.top)
     if branch is None:
-        branch = repository.git("rev-parse", "--abbrev-ref", "HEAD").removeprefix("HEAD")
+        branch = repository.git("rev-parse", "--symbolic-full-name", "HEAD")
+    branch = "" if branch == "HEAD" else branch.removeprefix("refs/heads/")
     mark = functools.partial(annotate, settings=settings, from_git=True)
     seen = hooks.run(hook, sha, branch, repository, mark)
     if seen.annotated is None:

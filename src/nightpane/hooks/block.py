@@ -26,16 +26,19 @@ _SHELL = re.compile(
 )
 
 # A subshell, so that nothing of the hook around it changes: not its variables, not its exit code
-# and not its input. The background process gives up all that could keep git or a terminal waiting.
+# and not its input. Only what the next command could change is asked before git goes on: the commit
+# and the branch. The background process gives up all that could keep git or a terminal waiting.
 _TEXT = """{begin}
 # Annotates the commit in the background. 'nightpane hooks uninstall' takes these lines out.
 (
-  python=$(git config --local --get {setting}) && [ -x "$python" ] || exit 0
-  sha=$(git rev-parse --verify HEAD) || exit 0
-  branch=$(git symbolic-ref --quiet --short HEAD) || branch=
   trap '' HUP
-  "$python" -P -m nightpane hooks run {hook} "$sha" --branch "$branch" --quiet \\
-    3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&- &
+  head=$(git rev-parse HEAD --symbolic-full-name HEAD) || exit 0
+  {{
+    python=$(git config --local --get {setting}) && [ -x "$python" ] || exit 0
+    [ -d "$(git rev-parse --git-path rebase-merge)" ] && exit 0
+    sha=${{head%%[!0-9a-f]*}}
+    exec "$python" -P -m nightpane hooks run {hook} "$sha" --branch "${{head#"$sha"?}}" --quiet
+  }} 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&- &
 ) </dev/null >/dev/null 2>&1 || :
 {chain}{end}
 """
