@@ -73,14 +73,16 @@ def cli(server: LocalServer, tmp_path_factory: pytest.TempPathFactory) -> Cli:
 def test_lists_runs_and_changes_the_boards(cli: Cli, server: LocalServer) -> None:
     (board,) = Resource(server.query(), "dashboards").list()
     (insight,) = Resource(server.query(), "insights").list(search=WANTED[1].name)
-    listed, ran, changed = cli.calls(
+    listed, ran, rows, changed = cli.calls(
         ("dashboards-get-all", {}),
         ("dashboard-insights-run", {"id": board["id"], "refresh": "blocking"}),
+        ("execute-sql", {"query": "select 1 as one, 'a' as word"}),
         ("insight-update", {"id": insight["id"], "description": "Mine"}),
     )
     assert [one["name"] for one in listed["results"]] == ["nightpane"]
     assert [one["insight"]["name"] for one in ran["results"]] == [one.name for one in WANTED]
     assert [one["insight"]["query"] for one in ran["results"]] == [one.query for one in WANTED]
+    assert rows == "one|word\n1|a"
     assert changed["description"] == "Mine"
     drifts = Project(server.query()).drifts(WANTED)
     assert [drift.state for drift in drifts] == ["in step", "edited"]

@@ -33,6 +33,7 @@ from nightpane.server import (
     flags,
     insight_documents,
     management,
+    mcp_tools,
     otlp,
     pane,
     query,
@@ -68,6 +69,7 @@ _PARTS = (
     insight_documents,
     dashboards,
     annotation_documents,
+    mcp_tools,
     management,
 )
 
