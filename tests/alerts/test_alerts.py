@@ -15,7 +15,7 @@ from nightpane import alerts
 from nightpane.alerts import Finding, Told
 from nightpane.alerts.rules import parse
 from nightpane.cli.main import run
-from nightpane.errors import ConfigError
+from nightpane.errors import ConfigError, UnreachableError
 from nightpane.testing import LocalServer
 
 __all__ = ["webhook"]
@@ -267,3 +267,29 @@ def test_slack_hears_what_is_new_and_again_if_it_could_not(
     assert "&lt;!here&gt;" in first["text"]
     said = capsys.readouterr()
     assert "services" not in said.out + said.err
+
+
+def test_watching_goes_on_while_nobody_answers(
+    loop: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    waits: list[float] = []
+    ask = alerts.check
+
+    def sleep(seconds: float) -> None:
+        waits.append(seconds)
+        if len(waits) == 3:
+            raise KeyboardInterrupt
+
+    def check(*arguments: Any, **named: Any) -> list[Finding]:
+        if len(waits) == 1:
+            raise UnreachableError("nobody is there")
+        return ask(*arguments, **named)
+
+    monkeypatch.setattr("nightpane.cli.alerts.time.sleep", sleep)
+    monkeypatch.setattr(alerts, "check", check)
+    assert run(["alerts", "check", "--watch", "60", "--json"]) == 130
+    said = capsys.readouterr()
+    first, second = (json.loads(line) for line in said.out.splitlines() if line.startswith("{"))
+    assert [first["alerts"][0]["new"], second["alerts"][0]["new"]] == [True, False]
+    assert "nobody is there" in said.err
+    assert waits == [60, 60, 60]
