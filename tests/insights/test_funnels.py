@@ -83,7 +83,9 @@ def _happened(steps: str, void: tuple[str, set[int]] | None = None, *, strict: b
 
     def told(events: list[Seen]) -> list[Happened]:
         found = []
-        for number, (at, name, value) in enumerate(events):
+        # PostHog leaves open which of two equal events of an instant comes first: here, by value.
+        by_value = sorted(events, key=lambda one: (one[0], one[2]))
+        for number, (at, name, value) in enumerate(by_value):
             own = frozenset(i + 1 for i, step in enumerate(steps) if step == name)
             voids = frozenset(void[1]) if void and void[0] == name else frozenset()
             if own or voids or strict:

@@ -89,7 +89,7 @@ class _Walk:
         alone = f"tuple({self._item.format(f'b + {TIED}')})"
         parts = f"arrayMap(b -> {alone}, arrayFilter(b -> bitAnd(e.2, b) > 0, bits))"
         stages.add(f"arrayMap(e -> has(ties, e.1) ? {parts} : [e], numbered) as parts")
-        stages.add("arraySort(e -> tuple(e.1, e.2), arrayFlatten(parts)) as tied")
+        stages.add("arraySort(e -> tuple(e.1, e.2, e.5), arrayFlatten(parts)) as tied")
         return "tied"
 
     def _values(self, seen: str) -> str:
