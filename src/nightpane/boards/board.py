@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,9 @@ class Board:
 
     ``display`` is PostHog's word for the kind of chart. ``query`` writes its text for a scope: a
     figure on the board is a cell of that query's answer, or is worked out from cells in the row.
+    A column's name says its unit. ``source`` names the events its figures come from, which for a
+    cost is the one source of truth. ``annotated`` boards have a time axis, on which annotations
+    stand. ``empty`` says how the board comes to be filled.
     """
 
     name: str
@@ -24,9 +28,17 @@ class Board:
     description: str
     display: str
     query: Callable[[Scope], str]
+    source: str = ""
+    empty: str = "No rounds in this range. A wider one may have some."
     x: str | None = None
     y: tuple[str, ...] = ()
     series: str | None = None
+    annotated: bool = False
+
+    @property
+    def slug(self) -> str:
+        """The name as addresses and the command line spell it, such as ``round-funnel``."""
+        return re.sub(r"[^a-z0-9]+", "-", self.name.lower()).strip("-")
 
     def hogql(self, scope: Scope | None = None) -> HogQL:
         """Return the board's question for a scope."""
@@ -40,6 +52,9 @@ class Board:
             settings["xAxis"] = {"column": self.x}
         if self.series is not None:
             settings["seriesBreakdownColumn"] = self.series
+        if self.display == "TwoDimensionalHeatmap":
+            columns = {"xAxisColumn": self.x, "yAxisColumn": self.series}
+            settings["heatmap"] = {**columns, "valueColumn": self.y[0]}
         return {
             "kind": "DataVisualizationNode",
             "source": {"kind": "HogQLQuery", "query": self.hogql(scope).text},

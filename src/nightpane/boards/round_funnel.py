@@ -47,6 +47,7 @@ ROUND_FUNNEL = Board(
         "Rounds that reached each stage, counted by round_id, for each loop (project and client). "
         "A stage a loop never emits has no row: it is missing, not a loss."
     ),
+    source="round_started to round_kept",
     display="ActionsBar",
     query=_hogql,
     x="stage",

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from nightpane.boards.scope import Scope
 
-__all__ = ["BROKEN", "CORE", "MODEL_CALLS", "per_round"]
+__all__ = ["BROKEN", "CORE", "MODEL_CALLS", "ROUTED", "is_set_aside", "per_round"]
 
 CORE = (
     "round_started",
@@ -20,6 +20,7 @@ CORE = (
     "round_reverted",
 )
 MODEL_CALLS = ("$ai_generation", "$ai_embedding")
+ROUTED = "token_machine.request"
 # Ways to end whose score, should there be one, must not count as a result.
 BROKEN = ("crash", "exception", "timeout", "invalid")
 
@@ -29,7 +30,8 @@ def _words(names: tuple[str, ...]) -> str:
 
 
 # Step 1: what each event says. A call that used tokens and cost exactly nothing is one whose price
-# nobody knew, unless it says where the price comes from.
+# nobody knew, unless it says where the price comes from. A call that Token Machine routed and
+# priced is its: the generation of the same span is set aside.
 _OF_EVENT: dict[str, str] = {
     "said_project": "properties.project",
     "said_client": "properties.client",
@@ -41,11 +43,13 @@ _OF_EVENT: dict[str, str] = {
     "said_score": "toFloat(properties.score)",
     "said_delta": "toFloat(properties.delta)",
     "said_cost": "toFloat(properties.cost_usd)",
-    "call_cost": "toFloat(properties.$ai_total_cost_usd)",
+    "said_agent": "properties.agent",
+    "billed": "toFloat(properties.$ai_total_cost_usd)",
+    "call_cost": f"if(event = '{ROUTED}', ifNull(said_cost, billed), billed)",
     "call_tokens": "toFloat(properties.$ai_input_tokens)",
     "price_source": "properties.$ai_cost_model_source",
     "price": "if(call_cost = 0 and call_tokens > 0 and price_source is null, null, call_cost)",
-    "is_call": f"event in {_words(MODEL_CALLS)}",
+    "is_call": f"event in {_words((*MODEL_CALLS, ROUTED))}",
     "is_end": "event in ('round_kept', 'round_reverted')",
     "is_proposal": "event = 'proposal_generated'",
 }
@@ -54,6 +58,7 @@ _OF_ROUND: dict[str, str] = {
     "project": "any(said_project)",
     "some_client": "any(said_client)",
     "run": "any(said_run)",
+    "agents": "groupUniqArray(said_agent)",
     "failure_mode": "any(said_failure)",
     "metric": "any(said_metric)",
     "some_direction": "any(said_direction)",
@@ -107,6 +112,8 @@ _NEEDS: dict[str, tuple[str, ...]] = {
     "priced_calls": ("price",),
     "calls_cost": ("price",),
     "price": ("call_cost", "call_tokens", "price_source"),
+    "call_cost": ("said_cost", "billed"),
+    "agents": ("said_agent",),
 }
 _ALWAYS = ("project", "client", "run")
 _COSTS = {"cost_usd", "cost_known"}
@@ -119,14 +126,32 @@ def per_round(scope: Scope, columns: tuple[str, ...]) -> str:
     Model calls are read only when a cost is asked for. Raises KeyError for an unknown column.
     """
     costs = bool(_COSTS & set(columns))
+    if scope.agent is not None:
+        columns = (*columns, "agents")
     needed = _all_needed((*_ALWAYS, *columns, *(("is_call",) if costs else ())))
     step1 = [f"{text} as {name}" for name, text in _OF_EVENT.items() if name in needed]
     step2 = [f"{text} as {name}" for name, text in _OF_ROUND.items() if name in needed]
     step3 = [f"{text} as {name}" for name, text in _DERIVED.items() if name in needed]
     kept = [name for name in _OF_ROUND if name in (*_ALWAYS, *columns)]
     key = "ifNull(properties.round_id, properties.$ai_trace_id)" if costs else "properties.round_id"
-    events = (*CORE, *MODEL_CALLS) if costs else CORE
+    events = (*CORE, *MODEL_CALLS, ROUTED) if costs else CORE
     return _steps(scope, key, _words(events), costs, step1, step2, [*kept, *step3])
+
+
+def is_set_aside(scope: Scope) -> str:
+    """Return the condition on a model call that Token Machine reports as well, with its cost.
+
+    Both name the same span (``$ai_span_id``), so the call is counted once: as Token Machine's.
+    """
+    since = "\n            and timestamp >= toDateTime({since})" if scope.start is not None else ""
+    return f"""event in {_words(MODEL_CALLS)}
+            and properties.$ai_span_id in (
+                select properties.$ai_span_id
+                from events
+                where event = '{ROUTED}'
+                    and properties.cost_usd is not null
+                    and properties.$ai_span_id is not null{since}
+            )"""  # noqa: S608 (fixed texts only: values are placeholders)
 
 
 def _steps(
@@ -145,7 +170,10 @@ def _steps(
             "maxIf(timestamp, not is_call)",
             "groupUniqArrayIf(event, not is_call)",
         )
-    also = "".join(f"\n                and {condition}" for condition in scope.events())
+    conditions = scope.events()
+    if costs:
+        conditions = [*conditions, f"not ({is_set_aside(scope)})"]
+    also = "".join(f"\n                and {condition}" for condition in conditions)
     where = "\n        and ".join(["notEmpty(reached)", *scope.rounds()])
     return f"""(
     select

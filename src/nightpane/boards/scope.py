@@ -40,12 +40,14 @@ class HogQL:
 class Scope:
     """What a question is about; None means no limit. ``timezone`` (IANA) decides what a day is.
 
-    A round belongs where it started: ``start`` is inclusive, ``end`` is not. Times are aware.
+    A round belongs where it started: ``start`` is inclusive, ``end`` is not. Times are aware. A
+    round is an agent's when the agent has a core event in it.
     """
 
     project: str | None = None
     client: str | None = None
     run_id: str | None = None
+    agent: str | None = None
     start: datetime | None = None
     end: datetime | None = None
     timezone: str | None = None
@@ -60,6 +62,7 @@ class Scope:
             "project": self.project,
             "client": self.client,
             "run": self.run_id,
+            "agent": self.agent,
             "timezone": self.timezone,
         }
         values = {name: value for name, value in given.items() if value is not None}
@@ -94,11 +97,31 @@ class Scope:
             found.append("client = {client}")
         if self.run_id is not None:
             found.append("run = {run}")
+        if self.agent is not None:
+            found.append("has(agents, {agent})")
         if self.start is not None:
             found.append("started_at >= toDateTime({start})")
         if self.end is not None:
             found.append("started_at < toDateTime({end})")
         return found
+
+    def happened(self, *event_names: str) -> str:
+        """Return the condition on events that are counted one by one, outside of rounds."""
+        named = ", ".join(f"'{name}'" for name in event_names)
+        found = [f"event in ({named})"]
+        if self.project is not None:
+            found.append("properties.project = {project}")
+        if self.client is not None:
+            found.append("ifNull(properties.client, 'internal') = {client}")
+        if self.run_id is not None:
+            found.append("properties.run_id = {run}")
+        if self.agent is not None:
+            found.append("properties.agent = {agent}")
+        if self.start is not None:
+            found.append("timestamp >= toDateTime({start})")
+        if self.end is not None:
+            found.append("timestamp < toDateTime({end})")
+        return "\n    and ".join(found)
 
     def day(self, column: str) -> str:
         """Return the HogQL of the calendar day of a time column."""

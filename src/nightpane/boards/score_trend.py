@@ -57,9 +57,11 @@ SCORE_TREND = Board(
         "a crash, an exception, a timeout or an invalid result have no score. Different metrics "
         "are different lines."
     ),
+    source="round_scored",
     display="ActionsLineGraph",
     query=_hogql,
     x="day",
     y=("best",),
     series="series",
+    annotated=True,
 )
