@@ -49,7 +49,7 @@ MAY_IMPORT = {
         *("experiments", "insights", "replay"),
     },
     "dropin": {"catalog", "client"},
-    "doctor": {"errors", "config", "query", "catalog", "client"},
+    "doctor": {"errors", "config", "query", "catalog", "client", "boards"},
     "testing": {"errors", "config", "query", "client"},
 }
 TOP = {"__init__", "__main__", "cli"}

@@ -15,12 +15,14 @@ from datetime import datetime
 from typing import Literal
 
 from nightpane import catalog
+from nightpane.boards import Scope
+from nightpane.boards.rounds import is_set_aside
 from nightpane.client import spool
 from nightpane.config import Settings
 from nightpane.errors import ApiError, NightpaneError, UnreachableError
-from nightpane.query import QueryClient
+from nightpane.query import Query, QueryClient
 
-__all__ = ["Check", "Status", "examine"]
+__all__ = ["Check", "Status", "examine", "set_aside"]
 
 Status = Literal["ok", "finding", "broken", "unknown"]
 
@@ -48,11 +50,12 @@ def examine(settings: Settings) -> Iterator[Check]:
     client = yield from _reading(settings)
     yield from _spool(settings)
     if client is None:
-        for name in ("clock", "schema"):
+        for name in ("clock", "schema", "costs"):
             yield Check(name, "unknown", "the query API could not be asked")
         return
     yield from _asked("clock", lambda: _clock(client))
     yield from _asked("schema", lambda: _schema(client))
+    yield from _asked("costs", lambda: _costs(client))
 
 
 def _interpreter() -> Check:
@@ -139,6 +142,28 @@ def _reading(settings: Settings) -> Generator[Check, None, QueryClient | None]:
     yield Check("connection", "ok", f"{settings.host} answered a query in {took_ms:.0f} ms")
     yield Check("personal API key", "ok", f"reads project {client.project_id}")
     return client
+
+
+def set_aside(query: Query) -> tuple[int, float]:
+    """Return how many model calls no total counts, and their cost in USD: Token Machine reports
+    the same calls, with their cost. Raises as the query does."""
+    text = f"""select count(), sum(toFloat(properties.$ai_total_cost_usd))
+from events
+where {is_set_aside(Scope())}"""  # noqa: S608 (fixed text)
+    calls, cost_usd = query.hogql(text).rows[0]
+    return int(calls), float(cost_usd or 0)
+
+
+def _costs(client: QueryClient) -> Check:
+    calls, cost_usd = set_aside(client)
+    if not calls:
+        return Check("costs", "ok", "no call is reported twice")
+    return Check(
+        "costs",
+        "ok",
+        f"{calls:,} model calls of {cost_usd:,.4f} USD are reported by Token Machine as well: its "
+        "cost counts, theirs is set aside",
+    )
 
 
 def _clock(client: QueryClient) -> Check:
