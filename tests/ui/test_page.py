@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -108,10 +109,11 @@ def test_a_run_shows_its_rounds(server: LocalServer, tab: Fresh) -> None:
     page.click("#runs tr:has-text('0.765') button")
     page.wait_for_selector("#rounds :text('Of run')")
     assert "run=" in page.url
-    assert len(page.query_selector_all("#rounds tbody tr")) == 20
-    page.click("#rounds button:text('Show')")
     assert len(page.query_selector_all("#rounds tbody tr")) == 32
     assert "crash" in page.inner_text("#rounds")
+    link = page.get_attribute("#rounds tbody a.id", "href")
+    assert link is not None
+    assert re.fullmatch(r"/round/[0-9A-Za-z-]{26}", link)
 
 
 def test_each_board_shows_the_query_it_asked(server: LocalServer, tab: Fresh) -> None:

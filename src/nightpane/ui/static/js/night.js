@@ -95,7 +95,7 @@ function card(loop, line, several) {
   const modes = loop.failure_modes.slice(0, 5).map(({ word, times }) => `${word} ${f.count(times)}`).join(", ");
   const cost = loop.cost.per_kept_text === "no round kept" ? loop.cost.text : `${loop.cost.text}, ${loop.cost.per_kept_text} per kept round`;
   return h("article", { class: "loop" },
-    h("h3", {}, h("span", {}, name), h("span", { class: `pill ${verdict.replaceAll(" ", "-")}` }, WORDS[verdict] ?? verdict)),
+    h("h2", {}, h("span", {}, name), h("span", { class: `pill ${verdict.replaceAll(" ", "-")}` }, WORDS[verdict] ?? verdict)),
     h("p", {}, capital(line.progress.evidence), "."),
     several ? h("p", {}, h("strong", {}, `${f.count(loop.kept)} of ${f.count(loop.rounds)}`), " rounds kept",
       line.best === null ? ". " : [", best ", h("strong", {}, f.score(line.best)), `: ${line.change_text}. `],
@@ -107,7 +107,7 @@ function card(loop, line, several) {
 
 function quiet(entry) {
   return h("article", { class: "loop" },
-    h("h3", {}, h("span", {}, entry.project), h("span", { class: "pill" }, "silent")),
+    h("h2", {}, h("span", {}, entry.project), h("span", { class: "pill" }, "silent")),
     h("p", {}, `${f.count(entry.rounds)} rounds the night before, none in this one.`));
 }
 
