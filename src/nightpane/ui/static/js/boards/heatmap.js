@@ -40,10 +40,11 @@ export function heatmap(element, board, rows) {
       text: [show(Math.max(...values)), show(Math.min(...values))], inRange: { color: c.heat } },
     dataZoom: across.length > 20 ? [{ type: "inside", zoomOnMouseWheel: "ctrl", moveOnMouseWheel: false }] : [],
     series: [{ type: "heatmap", data: cells, itemStyle: { borderColor: c.card, borderWidth: 2, borderRadius: 3 },
-      label: { show: cells.length <= MOST_TEXTS && across.length < 16, fontSize: 11, formatter: ({ data }) => show(data.value[2]) },
+      label: { show: cells.length <= MOST_TEXTS && across.length < 16, fontSize: 11, formatter: ({ data }) => inCell(data.value[2], show) },
       emphasis: { itemStyle: { borderColor: c.ink, borderWidth: 1 } } }],
   }));
   return all.length > down.length ? `${down.length} of ${all.length} rows; the table has all.` : null;
 }
 
+const inCell = (value, show) => (Number.isInteger(value) ? show(value) : String(Number(value.toPrecision(2))));
 const keyOf = (value, time) => (time ? String(value).slice(0, 10) : String(value ?? "(none)"));

@@ -11,6 +11,7 @@ export function overTime(element, board, rows, annotations, stacked) {
   const time = isTime(board, rows);
   const at = (row) => (time ? place(row[board.x]) : String(row[board.x] ?? "(none)"));
   const steps = [...new Set(rows.map(at))];
+  if (time) steps.sort((a, b) => a - b);
   const span = time ? [Math.min(...steps), Math.max(...steps)] : null;
   const written = (value) => (time ? f.dayOf(new Date(value)) : value);
   const content = ({ data, seriesName }) => tip(seriesName, `${written(data.value[0])}: ${data.said ?? "–"}`, ...(data.also ?? []));
@@ -30,11 +31,19 @@ export function overTime(element, board, rows, annotations, stacked) {
       name: line.name, ...(stacked ? bar() : { type: "line", showSymbol: steps.length < 60, symbol: "circle", symbolSize: 6, connectNulls: true }),
       lineStyle: { width: 2, color: colourOf(c, line.name, i) },
       itemStyle: { color: colourOf(c, line.name, i), ...(stacked ? { borderColor: c.card, borderWidth: 0.5 } : {}) },
-      data: line.rows.map((row) => ({ value: [at(row), row[line.column]], said: formatter(line.column)(row[line.column]), also: alsoOf(board, row, line.column) })),
+      data: (stacked ? whole(line.rows, steps, at) : line.rows.map((row) => [at(row), row])).map(([x, row]) => row
+        ? { value: [x, row[line.column]], said: formatter(line.column)(row[line.column]), also: alsoOf(board, row, line.column) }
+        : { value: [x, 0] }),
       markLine: i === 0 && time && board.annotated ? marks(c, annotations, span[0], span[1]) : undefined,
     })),
   }));
   return left ? `The ${lines.length} largest of ${lines.length + left} series; the table has all.` : null;
+}
+
+/** Return a series with a place for every step: bars stand on what is at the same place before them. */
+function whole(rows, steps, at) {
+  const found = new Map(rows.map((row) => [at(row), row]));
+  return steps.map((x) => [x, found.get(x)]);
 }
 
 const bar = () => ({ type: "bar", stack: "all", barMaxWidth: 28, barMinHeight: 0 });
