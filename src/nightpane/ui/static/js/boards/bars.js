@@ -6,8 +6,9 @@ import { formatter, legend, seriesOf, words } from "./values.js";
 const MOST_BARS = 16;
 
 /** Draw a board's figures by x, grouped by series; a stacked board's on each other. */
-export function bars(element, board, rows, stacked) {
+export function bars(element, board, rows, asked) {
   const { lines, left } = seriesOf(board, rows);
+  const stacked = asked && lines.length > 1;
   const sizes = new Map();
   for (const line of lines) {
     for (const row of line.rows) {

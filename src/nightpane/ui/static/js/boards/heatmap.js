@@ -5,7 +5,7 @@ import * as f from "../format.js";
 import { formatter, isTime, words } from "./values.js";
 
 const MOST_ROWS = 24;
-const MOST_TEXTS = 150;
+const MOST_ACROSS = 8;
 
 /** Draw a heatmap: `x` across, `series` down. */
 export function heatmap(element, board, rows) {
@@ -17,6 +17,7 @@ export function heatmap(element, board, rows) {
   const down = all.slice(0, MOST_ROWS);
   const values = rows.map((row) => row[column]).filter((value) => value !== null);
   const show = formatter(column);
+  const rounded = (value) => show(Number(value.toPrecision(3)));
   const cells = rows.filter((row) => row[column] !== null && down.includes(String(row[board.series] ?? "(none)"))).map((row) => ({
     value: [across.indexOf(keyOf(row[board.x], time)), down.indexOf(String(row[board.series] ?? "(none)")), row[column]], row }));
   const written = (name) => (time ? f.dayOf(new Date(`${name}T12:00:00`)) : name);
@@ -26,7 +27,7 @@ export function heatmap(element, board, rows) {
   element.style.height = `${Math.max(240, down.length * 30 + 90)}px`;
   const averages = down.map((name, i) => {
     const own = cells.filter((cell) => cell.value[1] === i).map((cell) => cell.value[2]);
-    return `${name} ${show(own.reduce((a, b) => a + b, 0) / (own.length || 1))} on average`;
+    return `${name} ${rounded(own.reduce((a, b) => a + b, 0) / (own.length || 1))} on average`;
   });
   draw(element, `${board.name}: ${board.question} ${averages.join("; ")}`, (c) => ({
     grid: { left: 4, right: 8, top: 8, bottom: 44, outerBoundsMode: "same" },
@@ -37,10 +38,10 @@ export function heatmap(element, board, rows) {
       axisLabel: { color: c.ink, fontSize: 12.5, width: 170, overflow: "truncate" } }),
     visualMap: { type: "continuous", min: Math.min(...values), max: Math.max(...values), calculable: false, orient: "horizontal",
       left: "center", bottom: 0, itemWidth: 12, itemHeight: 130, precision: 2, textStyle: { color: c.soft, fontSize: 11 },
-      text: [show(Math.max(...values)), show(Math.min(...values))], inRange: { color: c.heat } },
+      text: [rounded(Math.max(...values)), rounded(Math.min(...values))], inRange: { color: c.heat } },
     dataZoom: across.length > 20 ? [{ type: "inside", zoomOnMouseWheel: "ctrl", moveOnMouseWheel: false }] : [],
     series: [{ type: "heatmap", data: cells, itemStyle: { borderColor: c.card, borderWidth: 2, borderRadius: 3 },
-      label: { show: cells.length <= MOST_TEXTS && across.length < 16, fontSize: 11, formatter: ({ data }) => inCell(data.value[2], show) },
+      label: { show: across.length <= MOST_ACROSS, fontSize: 11, formatter: ({ data }) => inCell(data.value[2], show) },
       emphasis: { itemStyle: { borderColor: c.ink, borderWidth: 1 } } }],
   }));
   return all.length > down.length ? `${down.length} of ${all.length} rows; the table has all.` : null;

@@ -10,13 +10,14 @@ export function overTime(element, board, rows, annotations, stacked) {
   const { lines, left } = seriesOf(board, rows);
   const time = isTime(board, rows);
   const at = (row) => (time ? place(row[board.x]) : String(row[board.x] ?? "(none)"));
-  const steps = [...new Set(rows.map(at))];
+  const steps = [...new Set(rows.map(at))].sort((a, b) => (time ? a - b : 0));
   if (time) steps.sort((a, b) => a - b);
   const span = time ? [Math.min(...steps), Math.max(...steps)] : null;
   const written = (value) => (time ? f.dayOf(new Date(value)) : value);
   const content = ({ data, seriesName }) => tip(seriesName, `${written(data.value[0])}: ${data.said ?? "–"}`, ...(data.also ?? []));
   const label = lines.map((line) => `${line.name} ${lastOf(line)}`).join("; ");
   const show = formatter(lines[0]?.column ?? "");
+  const point = (line, row) => ({ value: [at(row), row[line.column]], said: formatter(line.column)(row[line.column]), also: alsoOf(board, row, line.column) });
   draw(element, `${board.name}: ${board.question} ${label}`, (c) => ({
     grid: { left: 8, right: 18, top: lines.length > 1 ? 38 : 18, bottom: time && steps.length > 20 ? 28 : 6, outerBoundsMode: "same" },
     legend: legend(c, lines.length > 1),
@@ -44,6 +45,12 @@ export function overTime(element, board, rows, annotations, stacked) {
 function whole(rows, steps, at) {
   const found = new Map(rows.map((row) => [at(row), row]));
   return steps.map((x) => [x, found.get(x)]);
+}
+
+/** Return a series' points for every step: bars stack by their place in the list. */
+function everyStep(line, at, steps, point) {
+  const found = new Map(line.rows.map((row) => [at(row), row]));
+  return steps.map((step) => (found.has(step) ? point(line, found.get(step)) : { value: [step, 0], said: "none" }));
 }
 
 const bar = () => ({ type: "bar", stack: "all", barMaxWidth: 28, barMinHeight: 0 });
