@@ -58,7 +58,12 @@ def test_the_tree_and_what_a_call_said(server: LocalServer, tab: Fresh) -> None:
     page.click(".row.generation >> nth=0")
     page.wait_for_selector("#details .message")
     details = page.inner_text("#details")
-    for said in ("propose one change", "calls read", "1,024 read from the cache", "OpenRouter's list"):
+    for said in (
+        "propose one change",
+        "calls read",
+        "1,024 read from the cache",
+        "OpenRouter's list",
+    ):
         assert said in details, details
     page.click("text=proposal_generated")
     page.wait_for_selector("#details .diff .add")
@@ -124,7 +129,7 @@ def test_five_thousand_events_open_and_scroll(server: LocalServer, tab: Fresh) -
     started = time.perf_counter()
     page.goto(f"{server.host}/round/{BIG}")
     page.wait_for_selector(".row.generation")
-    assert time.perf_counter() - started < 5, "bench/trace.py measures it; this only bounds it"
+    assert time.perf_counter() - started < 5, "bench/replay.py measures it; this only bounds it"
     assert page.locator("[role=treeitem]").count() < 80
     page.focus("#rows")
     page.keyboard.press("End")

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from nightpane.replay.told import Told
+from nightpane.replay.model import Tokens
+from nightpane.replay.told import NO_TOKENS, Told
 
 __all__ = ["CALLS", "Draft", "drafts_of"]
 
@@ -36,6 +37,7 @@ class Draft:
     is_open: bool = False
     own_cost_usd: float | None = None
     total_cost_usd: float | None = None
+    tokens: Tokens = NO_TOKENS
     total_tokens: int | None = None
     size: int = 0
 
@@ -62,8 +64,9 @@ class Draft:
         stated = max(_known(one.call_cost_usd for one in self.told), default=None)
         below = _sum(part.total_cost_usd for part in self.parts)
         self.own_cost_usd, self.total_cost_usd = _own_and_total(stated, below)
-        sums = [count for one in self.told if (count := one.tokens.sum) is not None]
-        tokens = _own_and_total(max(sums, default=None), _sum(p.total_tokens for p in self.parts))
+        stated_tokens = (one.tokens for one in self.told)
+        self.tokens = next((one for one in stated_tokens if one is not NO_TOKENS), NO_TOKENS)
+        tokens = _own_and_total(self.tokens.sum, _sum(p.total_tokens for p in self.parts))
         self.total_tokens = None if tokens[1] is None else int(tokens[1])
 
     def _time(self) -> None:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from nightpane.replay.drafts import CALLS, Draft
-from nightpane.replay.model import Node, RoundFacts, Tokens
+from nightpane.replay.model import Node, RoundFacts
 from nightpane.replay.queries import LIMIT
 from nightpane.replay.told import Told, is_true, number
 from nightpane.replay.words import name_of, text_of
@@ -64,7 +64,6 @@ def _node(draft: Draft, depth: int, parent: int | None, root: Draft, facts: Roun
     length_us = draft.end_us - draft.start_us
     error = next((one.error for one in told if one.error is not None), None)
     costs = [cost for one in told if (cost := one.told_cost_usd) is not None]
-    tokens = next((one.tokens for one in told if one.tokens != _NO_TOKENS), _NO_TOKENS)
     events = [one.event for one in told]
     is_root = draft is root
     return Node(
@@ -84,7 +83,7 @@ def _node(draft: Draft, depth: int, parent: int | None, root: Draft, facts: Roun
         own_cost_usd=draft.own_cost_usd,
         total_cost_usd=draft.total_cost_usd,
         told_cost_usd=max(costs, default=None),
-        tokens=tokens,
+        tokens=draft.tokens,
         total_tokens=draft.total_tokens,
         status=facts.status if is_root else _status(draft, error, facts),
         error=error,
@@ -96,9 +95,6 @@ def _node(draft: Draft, depth: int, parent: int | None, root: Draft, facts: Roun
         ),
         notes=tuple(note for _, note in draft.notes),
     )
-
-
-_NO_TOKENS = Tokens()
 
 
 def _first(told: Sequence[Told], name: str) -> str | None:

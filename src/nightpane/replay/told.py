@@ -14,7 +14,7 @@ from typing import Any
 
 from nightpane.replay.model import Tokens
 
-__all__ = ["Told", "number"]
+__all__ = ["NO_TOKENS", "Told", "is_true", "number"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MAX_LATENCY_S = 366 * 86_400.0
@@ -40,6 +40,7 @@ _KINDS = {
 }
 _CALLS = frozenset({"generation", "embedding", "evaluation"})
 _ABOUT_OTHERS = frozenset({"metric", "feedback", "evaluation"})
+NO_TOKENS = Tokens()
 _TOKENS = {
     "input": "$ai_input_tokens",
     "output": "$ai_output_tokens",
@@ -125,8 +126,8 @@ class Told:
     def tokens(self) -> Tokens:
         """The tokens it states; a proposal's are no call's own."""
         if not self.event.startswith("$ai_"):
-            return Tokens()
-        counts = {name: number(self.about.get(key)) for name, key in _TOKENS.items()}
+            return NO_TOKENS
+        counts = {k: number(self.about[key]) for k, key in _TOKENS.items() if key in self.about}
         return Tokens(**{k: int(v) for k, v in counts.items() if v is not None and v >= 0})
 
     @property

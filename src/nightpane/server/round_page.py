@@ -11,7 +11,7 @@ from typing import Any
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.responses import FileResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from nightpane import replay
@@ -53,7 +53,7 @@ async def mark(request: Request) -> Response:
     require_personal_key(request)
     query = InProcessQuery(request.app.state.store)
     count = await run_in_threadpool(replay.count_events, query, request.path_params["round_id"])
-    return JSONResponse({"events": count}, headers=HEADERS)
+    return JsonResponse({"events": count}, headers=HEADERS)
 
 
 async def contents(request: Request) -> Response:
@@ -75,7 +75,7 @@ async def contents(request: Request) -> Response:
     for row in rows:
         if isinstance(row["properties"], str):
             row["properties"] = json.loads(row["properties"])
-    return JSONResponse({"events": rows}, headers=HEADERS)
+    return JsonResponse({"events": rows}, headers=HEADERS)
 
 
 routes: list[BaseRoute] = [

@@ -203,9 +203,8 @@ function draw(trace) {
 async function load() {
   $("main").setAttribute("aria-busy", "true");
   try {
-    const counted = await ask.mark(id);
     draw(await ask.tree(id));
-    state.seen = counted;
+    if (state.trace.is_cut) state.seen = await ask.mark(id);
     $("notice").hidden = true;
   } catch (error) {
     if (error instanceof ask.Absent) {
