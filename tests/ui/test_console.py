@@ -37,7 +37,7 @@ def write(page: Any, query: str) -> None:
 def test_a_query_is_run_by_keys_and_stands_in_the_address(server: LocalServer, tab: Fresh) -> None:
     seen, page = opened(server, tab)
     write(page, "select event, count() as n from events group by event order by n desc limit 2")
-    page.wait_for_selector("#result td")
+    page.wait_for_selector("#result tr:not(.gap) td")
     assert "2 rows" in page.inner_text("#status")
     assert page.locator("#result tbody tr:not(.gap)").count() == 2
     address = page.url
@@ -122,7 +122,7 @@ def test_an_answer_is_saved_as_csv_and_parquet(
     server: LocalServer, tab: Fresh, tmp_path: Path
 ) -> None:
     _, page = opened(server, tab, "select number, '=x' as risky from numbers(150) limit 120")
-    page.wait_for_selector("#result td")
+    page.wait_for_selector("#result tr:not(.gap) td")
     with page.expect_download() as download:
         page.click("#csv")
     download.value.save_as(tmp_path / "query.csv")
@@ -173,7 +173,7 @@ def test_without_the_token_nothing_is_served(server: LocalServer) -> None:
 
 def test_half_a_hundred_thousand_rows_are_few_elements(server: LocalServer, tab: Fresh) -> None:
     _, page = opened(server, tab, "select number from numbers(50000) limit 50000")
-    page.wait_for_selector("#result td")
+    page.wait_for_selector("#result tr:not(.gap) td")
     assert page.locator("#result tr").count() < 120
     page.evaluate("document.getElementById('result').scrollTop = 1e9")
     page.wait_for_selector("#result td:text-is('49999')")
@@ -190,7 +190,7 @@ def test_the_console_is_accessible_and_fits_a_phone(
         color_scheme=scheme,
         viewport={"width": 390, "height": 800},
     )
-    page.wait_for_selector("#result td")
+    page.wait_for_selector("#result tr:not(.gap) td")
     assert HARM in page.inner_text("#result")
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     assert violations(page) == []
