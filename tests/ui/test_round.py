@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from tests.pane_events import send
 from tests.replay.world import HARM, Writer, big, demo
+from tests.ui.axe import violations
 from tests.ui.conftest import Tab, url
 
 from nightpane.testing import LocalServer
@@ -165,3 +166,13 @@ def test_a_phone_has_no_sideways_scroll(server: LocalServer, tab: Fresh, scheme:
     page.click(".row.generation >> nth=1")
     page.wait_for_selector("#details .message")
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_the_page_is_accessible(server: LocalServer, tab: Fresh) -> None:
+    for scheme in ("light", "dark"):
+        page = opened(server, tab, ROUND, color_scheme=scheme).page
+        page.click(".row.generation >> nth=1")
+        page.wait_for_selector("#details .message")
+        assert violations(page) == []
+        page.click("#tab-log")
+        assert violations(page) == []
