@@ -29,13 +29,18 @@ _DIFFS = ("diff", "patch")
 
 
 @click.command("trace")
-@click.argument("round_", metavar="ROUND")
+@click.argument("round")
 @click.option(
     "--run", "run_id", metavar="ID", help="The run that ROUND is a number, best or last of."
 )
 @click.option("--full", is_flag=True, help="Show the messages of model calls, and diffs.")
 @json_option
-def command(round_: str, run_id: str | None, full: bool, as_json: bool) -> None:
+def command(
+    round: str,  # noqa: A002 (the argument's name in the command's help)
+    run_id: str | None,
+    full: bool,
+    as_json: bool,
+) -> None:
     """Print a round as one tree: what happened, when, for how long, at what cost.
 
     ROUND is a round's id or the beginning of it, 'last', 'best' (of those kept), or its number in
@@ -46,7 +51,7 @@ def command(round_: str, run_id: str | None, full: bool, as_json: bool) -> None:
     nightpane trace 17 --run 01K9Z3… --full
     """
     query = QueryClient.from_settings(load())
-    round_id = find_round(query, round_, run_id=run_id)
+    round_id = find_round(query, round, run_id=run_id)
     trace = read_round(query, round_id)
     if trace is None:
         raise ConfigError(f"round {round_id!r} has no events: 'nightpane tail' shows what arrives")

@@ -19,18 +19,27 @@ async function ask(path) {
   return body;
 }
 
-/** Return the trace of a round; throws Absent when it has no event. */
-export async function tree(id) {
-  const trace = await ask(base(id));
+/** The id of the page's round. */
+export const id = decodeURIComponent(location.pathname.replace(/^\/round\//, ""));
+
+// The page loads this module by itself, so that the trace is under way while the others load.
+let early = ask(base(id));
+early.catch(() => {});
+
+/** Return the trace of the round; throws Absent when it has no event. */
+export async function tree() {
+  const asked = early ?? ask(base(id));
+  early = null;
+  const trace = await asked;
   if (!trace.nodes.length) throw new Absent("No event of this round is here.");
   return trace;
 }
 
 /** Return the number of the round's events; 0 for an unknown one. */
-export const mark = async (id) => (await ask(`${base(id)}/mark`)).events;
+export const mark = async () => (await ask(`${base(id)}/mark`)).events;
 
 /** Return events in full, by uuid; `at` is about when they were. */
-export async function contents(id, uuids, at) {
+export async function contents(uuids, at) {
   const given = new URLSearchParams([...uuids.map((uuid) => ["uuid", uuid]), ["at", at.toISOString()]]);
   return (await ask(`${base(id)}/contents?${given}`)).events;
 }

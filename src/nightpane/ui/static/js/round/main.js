@@ -13,7 +13,7 @@ import { counts, logged, visible } from "./view.js";
 
 const OPEN_MS = 1500;
 const CLOSED_MS = 10_000;
-const id = decodeURIComponent(location.pathname.replace(/^\/round\//, ""));
+const { id } = ask;
 const state = { trace: null, folded: new Set(), group: null, search: "", tab: "tree", chosen: null, seen: 0 };
 const read = new Map();
 let rows = null;
@@ -126,7 +126,7 @@ function details(node) {
   const key = (node.uuids ?? []).join();
   drawDetails($("details"), node, started, () => {
     if (!read.has(key)) {
-      const asked = ask.contents(id, node.uuids.slice(0, 20), new Date(started + node.at_ms));
+      const asked = ask.contents(node.uuids.slice(0, 20), new Date(started + node.at_ms));
       asked.catch(() => read.delete(key));
       read.set(key, asked);
     }
@@ -203,8 +203,8 @@ function draw(trace) {
 async function load() {
   $("main").setAttribute("aria-busy", "true");
   try {
-    draw(await ask.tree(id));
-    if (state.trace.is_cut) state.seen = await ask.mark(id);
+    draw(await ask.tree());
+    if (state.trace.is_cut) state.seen = await ask.mark();
     $("notice").hidden = true;
   } catch (error) {
     if (error instanceof ask.Absent) {
@@ -218,8 +218,8 @@ async function load() {
 
 async function poll() {
   try {
-    if (document.visibilityState === "visible" && (!state.trace || (await ask.mark(id)) !== state.seen)) {
-      if (state.trace || (await ask.mark(id)) > 0) await load();
+    if (document.visibilityState === "visible" && (!state.trace || (await ask.mark()) !== state.seen)) {
+      if (state.trace || (await ask.mark()) > 0) await load();
     }
     $("notice").hidden = true;
   } catch (error) {
