@@ -27,6 +27,7 @@ from nightpane.digest import Night, night_of
 from nightpane.errors import ConfigError
 from nightpane.server.auth import page as behind_token
 from nightpane.server.auth import require_personal_key
+from nightpane.server.kept_answers import kept_of, mark_of
 from nightpane.server.query import InProcessQuery
 from nightpane.ui import STATIC, TEMPLATE, VENDORED
 
@@ -62,10 +63,15 @@ async def night_digest(request: Request) -> Response:
     """Serve the digest of ``night`` (a date), ``project``, ``client`` in the zone ``tz``."""
     require_personal_key(request)
     given = request.query_params
+    kept, store = kept_of(request), request.app.state.store
+    mark = await run_in_threadpool(mark_of, store)
+    key = ("digest", f"{datetime.now(UTC):%Y-%m-%dT%H} {given}".encode())  # a new hour, a new night
+    if content := kept.get(mark, key):
+        return Response(content, headers=HEADERS, media_type="application/json")
     try:
         morning = await run_in_threadpool(
             digest.build,
-            InProcessQuery(request.app.state.store),
+            InProcessQuery(store),
             tz=_zone(given.get("tz")),
             night=_date(given.get("night")),
             project=given.get("project") or None,
@@ -73,7 +79,9 @@ async def night_digest(request: Request) -> Response:
         )
     except ConfigError as error:
         return _refused(error)
-    return JSONResponse(digest.to_json(morning, with_rounds=True), headers=HEADERS)
+    answer = JSONResponse(digest.to_json(morning, with_rounds=True), headers=HEADERS)
+    kept.put(mark, key, bytes(answer.body))
+    return answer
 
 
 async def definitions(request: Request) -> Response:

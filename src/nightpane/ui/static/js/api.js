@@ -1,4 +1,4 @@
-// Asking the server: its own pages (the digest, the boards' definitions) and PostHog's API.
+// Asking the server: its own pages (the digest, the boards' definitions and rows) and PostHog's API.
 
 export class Refused extends Error {}
 export class Away extends Error {}
@@ -47,7 +47,7 @@ export const query = (text, values = {}, more = {}) =>
 
 /** Return the rows of a question (`query` and its `values`): columns, rows as lists and as objects. */
 export async function rows({ query: text, values }) {
-  const body = await query(text, values);
+  const body = await ask("/pane/rows/@current", json("POST", { query: { kind: "HogQLQuery", query: text, values } }));
   const named = body.results.map((row) => Object.fromEntries(body.columns.map((column, i) => [column, row[i]])));
   return { columns: body.columns, lists: body.results, rows: named };
 }
