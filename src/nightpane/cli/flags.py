@@ -37,7 +37,7 @@ def command() -> None:
 @click.option("--search", default="", help="Only flags with this in their key or description.")
 def _list(as_json: bool, search: str) -> None:
     """List the project's flags."""
-    found = _flags().list(**({"search": search} if search else {}))
+    found = _flags().list(search=search) if search else _flags().list()
     emit(found, as_json=as_json, render=lambda console: _draw(found, console))
 
 
