@@ -93,7 +93,9 @@ let order = [];
 
 /** Give each project the same colour in every chart: the colours follow this order. */
 export function setProjects(names) {
+  const before = order.join("\n");
   order = [...names].sort();
+  if (order.join("\n") !== before) redraw(); // boards may have been drawn sooner
 }
 
 /** The colour of a project, wherever it is drawn; of another series, by its place in its chart. */
