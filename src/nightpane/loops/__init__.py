@@ -1,22 +1,30 @@
-"""What a loop that runs unattended stands on: rules, a journal, a workspace, commands."""
+"""The loop engine: propose, apply, score, keep or revert, unattended and after any crash."""
 
-from nightpane.loops.journal import Journal
+from nightpane.loops.engine import Loop, Outcome
 from nightpane.loops.keep import Better, Decision, KeepRule, MinimumDelta, NoiseAware
-from nightpane.loops.processes import Outcome, run_command
+from nightpane.loops.proposing import Brief, CommandProposer, FunctionProposer, Proposal, Proposer
+from nightpane.loops.scoring import CommandScorer, Score, Scorer
 from nightpane.loops.stop import Limits, Progress
 from nightpane.loops.workspace import Change, Workspace
 
 __all__ = [
     "Better",
+    "Brief",
     "Change",
+    "CommandProposer",
+    "CommandScorer",
     "Decision",
-    "Journal",
+    "FunctionProposer",
     "KeepRule",
     "Limits",
+    "Loop",
     "MinimumDelta",
     "NoiseAware",
     "Outcome",
     "Progress",
+    "Proposal",
+    "Proposer",
+    "Score",
+    "Scorer",
     "Workspace",
-    "run_command",
 ]

@@ -11,10 +11,11 @@ from __future__ import annotations
 import hashlib
 import os
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import Any
 
 from nightpane.errors import LoopError
 
@@ -66,6 +67,24 @@ class Workspace:
         """The branch that is checked out, None when there is none."""
         name = self._git("rev-parse", "--abbrev-ref", "HEAD").strip()
         return None if name == "HEAD" else name
+
+    def memory(self) -> dict[str, Any]:
+        """Return what is known of the beginning, for a loop that is taken up in a new process."""
+        return {"there": sorted(self._there), "digests": self._digests}
+
+    def take_up(self, memory: Mapping[str, Any]) -> None:
+        """Go on from what ``memory`` noted when the loop began.
+
+        Raises LoopError when somebody else has changed files in the meantime: taking the round back
+        that was under way would lose them.
+        """
+        self._there = frozenset(memory["there"])
+        self._digests = dict(memory["digests"])
+        if foreign := [name for name in self._tracked_changes() if not self.may_edit(name)]:
+            raise LoopError(
+                f"{', '.join(foreign[:5])} in {self.root} changed since the loop was ended: commit "
+                "elsewhere or undo it, then start the loop again"
+            )
 
     def begin(self, branch: str) -> None:
         """Check out a branch, made here unless it exists.
