@@ -89,9 +89,9 @@ def chart_of(board: Board, rows: Sequence[Mapping[str, Any]]) -> Chart:
     bounds: dict[tuple[str, Any], tuple[float, float]] = {}
     places: dict[Any, None] = {}
     for row in rows:
-        place = _day(row[x]) if is_time else safe(row[x])
+        place = _day(row[x]) if is_time else _with_size(row, safe(row[x]))
         places[place] = None
-        name = safe(row[board.series]) if board.series else heading(y)
+        name = _with_share(row, safe(row[board.series])) if board.series else heading(y)
         if row[y] is not None:
             # Names that look the same after cutting are added up where that means something.
             own = float(row[y])
@@ -162,7 +162,7 @@ def shown(value: float | None, column: str) -> str:
     if value is None:
         return "–"
     if column.endswith("_usd"):
-        return f"${value:,.2f}" if abs(value) >= 1 or value == 0 else f"${value:.3g}"
+        return f"${value:,.2f}" if abs(value) >= 0.1 or value == 0 else f"${value:.3g}"
     if column.endswith(("_rate", "_share")):
         return f"{value:.0%}".replace("%", " %")
     unit = unit_of(column)
@@ -183,6 +183,17 @@ def heading(column: str) -> str:
         return column.replace("_", " ")
     words = column.rsplit("_", 1)[0] if unit else column
     return words.replace("_", " ") + (f" ({unit})" if unit else "")
+
+
+def _with_size(row: Mapping[str, Any], name: str) -> str:
+    """Return a place with how many it stands for, where an interval says that this matters."""
+    return name if row.get("low_rate") is None else f"{name}, n = {row['rounds']:,}"
+
+
+def _with_share(row: Mapping[str, Any], name: str) -> str:
+    """Return a dimension with how often it was the lowest, which a colour cannot tell."""
+    share = row.get("gate_share")
+    return name if share is None else f"{name} · lowest {shown(float(share), 'gate_share')}"
 
 
 def _day(value: object) -> date:
