@@ -7,10 +7,12 @@ stands: no mathematics between dollar signs, and a glyph the font lacks is a box
 from __future__ import annotations
 
 import io
+import textwrap
+import unicodedata
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from nightpane.boards.chart import Chart, Line, Mark, heading, safe, shown
@@ -24,7 +26,10 @@ __all__ = ["picture"]
 
 _DPI = 160
 _MOST_PANELS = 4
-_MOST_MARKS = 6
+_MARK_ROWS = 3
+_MARK_CHARS = 36
+_CHAR = 1 / 84  # the width of a letter of a mark's text, as a share of the axes
+_WIDE = "mwMW@%"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +98,8 @@ def picture(
         if kept:
             _panels(figure, chart, _grouped(kept, chart, rows), marks, theme)
         else:
-            figure.text(0.5, 0.48, chart.board.empty, ha="center", wrap=True, fontsize=15,
-                        color=theme.soft)  # fmt: skip
+            empty = textwrap.fill(chart.board.empty, 72)
+            figure.text(0.5, 0.48, empty, ha="center", fontsize=15, color=theme.soft)
         file = io.BytesIO()
         figure.savefig(file, format="png", metadata={"Software": None})
     return file.getvalue()
@@ -124,8 +129,7 @@ def _frame(figure: Figure, chart: Chart, theme: _Theme, about: str) -> None:
     board = chart.board
     figure.text(0.05, 0.925, board.name, fontsize=24, fontweight="bold")
     figure.text(0.05, 0.872, board.question, fontsize=15, color=theme.soft)
-    source = board.source if len(board.source) < 110 else board.source[:109] + "…"
-    parts = [f"Source: {source}"]
+    parts = [textwrap.fill(f"Source: {board.source}", 125)]
     if about:
         parts.append(safe(about, 110))
     if chart.left_out:
@@ -158,7 +162,7 @@ def _panels(
 ) -> None:
     top = 0.80 - (0.035 * min(3, len(marks)) if marks else 0)
     legend = chart.kind != "heatmap" and chart.board.series is not None
-    left, right = (0.25, 0.955) if chart.kind == "heatmap" else (0.095, 0.73 if legend else 0.96)
+    left, right = (0.25, 0.935) if chart.kind == "heatmap" else (0.095, 0.73 if legend else 0.96)
     spread = chart.kind == "bar" and not chart.is_time and not chart.stacked
     if spread and chart.board.series is None:
         left = 0.27
@@ -192,7 +196,7 @@ def _legend(figure: Figure, names: Sequence[str], colours: Mapping[str, str], to
     for number, name in enumerate(names):
         y = top - 0.012 - 0.046 * number
         figure.text(0.748, y, "■", color=colours[name], fontsize=15, va="center")
-        figure.text(0.766, y, safe(name, 30), fontsize=11, va="center")
+        figure.text(0.766, y, _narrow(name, 27), fontsize=11, va="center")
 
 
 def _draw_line(axes: Axes, chart: Chart, colours: Mapping[str, str], theme: _Theme) -> None:
@@ -203,7 +207,7 @@ def _draw_line(axes: Axes, chart: Chart, colours: Mapping[str, str], theme: _The
             for place, value in zip(chart.places, line.values, strict=True)
             if value is not None
         ]
-        places, values = [place for place, _ in known], [value for _, value in known]
+        places, values = [_at(place) for place, _ in known], [value for _, value in known]
         axes.plot(places, values, color=colours[line.name], linewidth=2.4, marker="o",
                   markersize=5, markeredgecolor=theme.ground)  # fmt: skip
     axes.grid(axis="y")
@@ -221,11 +225,11 @@ def _draw_bar(axes: Axes, chart: Chart, colours: Mapping[str, str], theme: _Them
 
 
 def _draw_stack(axes: Axes, chart: Chart, colours: Mapping[str, str], theme: _Theme) -> None:
-    at: list[Any] = list(chart.places) if chart.is_time else list(range(len(chart.places)))
-    wide: Any = 0.6
+    weekly = chart.board.x == "week"
+    at = [float(place) for place in range(len(chart.places))]
     if chart.is_time:
-        wide = timedelta(days=5.2 if chart.board.x == "week" else 0.8)
-        at = [place + timedelta(days=3) for place in at] if chart.board.x == "week" else at
+        at = [_at(place) + (3 if weekly else 0) for place in chart.places]
+    wide = 5.2 if weekly else 0.8 if chart.is_time else 0.6
     below = [0.0] * len(at)
     for line in chart.lines:
         values = [value or 0.0 for value in line.values]
@@ -233,10 +237,12 @@ def _draw_stack(axes: Axes, chart: Chart, colours: Mapping[str, str], theme: _Th
                  linewidth=0.8)  # fmt: skip
         below = [low + value for low, value in zip(below, values, strict=True)]
     axes.grid(axis="y")
+    if all(low == int(low) for low in below):
+        axes.locator_params(axis="y", integer=True)
     if chart.is_time:
         _ticks(axes, chart)
     else:
-        axes.set_xticks(at, [safe(name, max(8, 70 // len(at))) for name in chart.places])
+        axes.set_xticks(at, [_narrow(name, max(4, 64 // len(at))) for name in chart.places])
         axes.set_xlim(-0.8, max(len(at), 3) - 0.2)
 
 
@@ -257,12 +263,16 @@ def _draw_ranked(axes: Axes, chart: Chart, colours: Mapping[str, str], theme: _T
     for place, (end, value) in enumerate(zip(ends, values, strict=True)):
         axes.annotate(shown(value, chart.column), (end, place), xytext=(8, 0), va="center",
                       textcoords="offset points", fontsize=13, fontweight="bold")  # fmt: skip
-    axes.set_yticks(at, [safe(name, 28) for name in names])
+    axes.set_yticks(at, [_wrapped(name) for name in names])
     axes.set_ylim(max(len(names), 2) - 0.4, -0.6)
     axes.set_xlim(0, (max(ends) or 1) * 1.14)
     axes.set_xlabel(heading(chart.column) + (", with its 95 % interval" if line.bounds else ""))
     axes.xaxis.set_major_formatter(lambda value, _: shown(value, chart.column))
     axes.grid(axis="x")
+
+
+def _wrapped(name: str) -> str:
+    return "\n".join(textwrap.wrap(_narrow(name, 40), 26)) or name
 
 
 def _draw_beside(axes: Axes, chart: Chart, colours: Mapping[str, str], theme: _Theme) -> None:
@@ -276,7 +286,7 @@ def _draw_beside(axes: Axes, chart: Chart, colours: Mapping[str, str], theme: _T
                 axes.annotate(shown(value, chart.column), (x, value), xytext=(0, 3), ha="center",
                               textcoords="offset points", fontsize=10, color=theme.soft,
                               )  # fmt: skip
-    axes.set_xticks(range(len(chart.places)), [safe(name, 16) for name in chart.places])
+    axes.set_xticks(range(len(chart.places)), [_narrow(name, 16) for name in chart.places])
     axes.grid(axis="y")
 
 
@@ -296,10 +306,12 @@ def _draw_heatmap(axes: Axes, chart: Chart, _colours: Mapping[str, str], theme: 
             if value == value:  # not missing
                 axes.text(column + 0.5, row + 0.5, f"{value:.2f}", ha="center", va="center",
                           fontsize=11, color=_on(colours(norm(value))))  # fmt: skip
-    axes.set_yticks([row + 0.5 for row in range(len(lines))], [safe(one.name, 30) for one in lines])
+    axes.set_yticks(
+        [row + 0.5 for row in range(len(lines))], [_narrow(one.name, 25) for one in lines]
+    )
     axes.invert_yaxis()
-    step = max(1, len(places) // (14 if chart.is_time else 24))
-    names = [_short(place) if isinstance(place, date) else safe(place, max(8, 90 // len(places)))
+    step = max(1, -(-len(places) // (10 if chart.is_time else 24)))
+    names = [_short(place) if isinstance(place, date) else _narrow(place, max(4, 74 // len(places)))
              for place in places[::step]]  # fmt: skip
     axes.set_xticks([column + 0.5 for column in range(0, len(places), step)], names)
     axes.spines["bottom"].set_visible(False)
@@ -319,12 +331,11 @@ def _on(colour: Any) -> str:
 def _ticks(axes: Axes, chart: Chart) -> None:
     places = chart.places
     step = max(1, -(-len(places) // 9))
-    shift = timedelta(days=3 if chart.stacked and chart.board.x == "week" else 0)
+    shift = 3 if chart.stacked and chart.board.x == "week" else 0
     chosen = places[::step]
-    axes.set_xticks([_at(place + shift) for place in chosen], [_short(d) for d in chosen])
+    axes.set_xticks([_at(place) + shift for place in chosen], [_short(d) for d in chosen])
     if len(places) == 1:
-        edge = timedelta(days=3)
-        axes.set_xlim(_at(places[0] + shift - edge), _at(places[0] + shift + edge))
+        axes.set_xlim(_at(places[0]) + shift - 3, _at(places[0]) + shift + 3)
     if chart.column.endswith(("_usd", "_rate")):
         axes.yaxis.set_major_formatter(lambda value, _: shown(value, chart.column))
 
@@ -339,22 +350,49 @@ def _short(day: date) -> str:
 
 
 def _draw_marks(axes: Sequence[Axes], marks: Sequence[Mark], theme: _Theme) -> None:
-    """Vertical lines through every panel, their texts above the first at three heights."""
+    """Draw vertical lines through every panel, with their texts above the first."""
+    low, high = axes[0].get_xlim()
     for mark in marks:
         for one in axes:
             one.axvline(_at(mark.at), color=theme.mark, linewidth=1.4, linestyle=(0, (4, 3)))
-    for number, mark in enumerate(marks[-_MOST_MARKS:]):
-        x = _at(mark.at)
-        low, high = axes[0].get_xlim()
-        late = (x - low) / (high - low) > 0.6
-        height = 8 + 17 * (2 - number % 3 if len(marks) > 2 else len(marks) - 1 - number)
-        axes[0].annotate(safe(mark.text, 44), (x, 1), xycoords=("data", "axes fraction"),
-                         xytext=(0, height), textcoords="offset points",
-                         ha="right" if late else "left", fontsize=11, color=theme.mark,
-                         arrowprops=_stem(theme, late))  # fmt: skip
+    places = [(_at(mark.at) - low) / (high - low) for mark in marks]
+    for mark, height in zip(marks, _heights(places, marks), strict=True):
+        if height is not None:
+            axes[0].annotate(
+                f" {_narrow(mark.text, _MARK_CHARS)}",
+                (_at(mark.at), 1),
+                xycoords=("data", "axes fraction"),
+                xytext=(0, 8 + 17 * height),
+                textcoords="offset points",
+                fontsize=11,
+                color=theme.mark,
+                arrowprops=_stem(theme),
+            )
 
 
-def _stem(theme: _Theme, late: bool) -> dict[str, Any]:
+def _heights(places: Sequence[float], marks: Sequence[Mark]) -> list[int | None]:
+    """Return the row each text stands in, None where no row is free: no line may cross a text."""
+    ends = [float("-inf")] * min(_MARK_ROWS, len(marks))
+    found: list[int | None] = []
+    for place, mark in zip(places, marks, strict=True):
+        free = [row for row in range(len(ends)) if max(ends[: row + 1]) <= place]
+        found.append(free[-1] if free else None)
+        if free:
+            ends[free[-1]] = place + (min(len(mark.text), _MARK_CHARS) + 2) * _CHAR
+    return found
+
+
+def _narrow(text: str, most: int) -> str:
+    """Return a text that takes no more room than so many letters of usual width."""
+    room = 0.0
+    for place, char in enumerate(text):
+        room += 1.6 if char in _WIDE or unicodedata.east_asian_width(char) in "WF" else 1
+        if room > most:
+            return text[: max(1, place - 1)] + "…"
+    return text
+
+
+def _stem(theme: _Theme) -> dict[str, Any]:
     """Return what leads a mark's line on to its text."""
     return {
         "arrowstyle": "-",
@@ -362,7 +400,7 @@ def _stem(theme: _Theme, late: bool) -> dict[str, Any]:
         "linewidth": 1.4,
         "shrinkA": 0,
         "shrinkB": 0,
-        "relpos": (1 if late else 0, 0),
+        "relpos": (0, 0),
     }
 
 
