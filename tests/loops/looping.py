@@ -45,7 +45,6 @@ def loop(folder: Path, rounds: int, pane: Pane) -> Loop:
         pane=pane,
         folder=folder / "journal",
         results=folder / "results.tsv",
-        editable=("value.py",),
     )
 
 

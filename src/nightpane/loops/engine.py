@@ -50,7 +50,8 @@ class Loop:
 
     ``proposers`` is the ladder: after ``escalate_after`` rounds without a kept one the next takes
     over, and after a kept round the first again. ``folder`` holds the journal and what commands
-    print, and must lie outside of what the repository tracks.
+    print, and must lie outside of what the repository tracks. ``columns`` are dimensions that the
+    ledger ``results`` has a column for.
     """
 
     workspace: Workspace
@@ -62,7 +63,7 @@ class Loop:
     pane: Pane
     folder: Path
     results: Path
-    editable: tuple[str, ...]
+    columns: tuple[str, ...] = ()
     rule: KeepRule = field(default_factory=Better)
     escalate_after: int | None = None
     clock: Callable[[], float] = time.time
@@ -84,7 +85,7 @@ class _Run:
 
     def __init__(self, loop: Loop, journal: Journal, signalled: threading.Event) -> None:
         self.loop, self.journal, self.signalled = loop, journal, signalled
-        self.results = Results(loop.results, loop.metric)
+        self.results = Results(loop.results, loop.metric, loop.columns)
         self.entries = journal.since("run")
         if not self.entries or self.entries[-1]["kind"] == "ended":
             self._begin()
@@ -297,6 +298,7 @@ class _Run:
             commit=commit,
             score=sum(scores) / len(scores) if scores else None,
             scores=list(scores),
+            dims=dict(score.dims),
             gain=decision.gain if scores else None,
             failure_mode=failure,
             reason=score.reason or decision.why,
@@ -319,6 +321,7 @@ class _Run:
             score=decided["score"],
             status=status,
             description=summary,
+            dims=decided["dims"],
         )
         self.journal.write("settled", number=decided["number"])
         self._count(decided)
@@ -338,6 +341,7 @@ class _Run:
         self.progress = self.progress.after(
             kept=kept,
             failed=decided["score"] is None,
+            interrupted=decided["failure_mode"] == "interrupted",
             at_target=self.loop.limits.is_reached(self._best_score, self.loop.direction),
             cost_usd=decided["cost_usd"],
         )
@@ -370,7 +374,7 @@ class _Run:
             metric=self.loop.metric,
             direction=self.loop.direction,
             best_score=self._best_score,
-            editable=self.loop.editable,
+            editable=self.loop.workspace.editable,
             tried=tried,
         )
 

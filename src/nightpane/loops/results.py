@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from nightpane.errors import LoopError
@@ -11,11 +12,14 @@ __all__ = ["Results"]
 
 
 class Results:
-    """A ledger that grows by rows. Columns: commit, the metric, status, description."""
+    """A ledger that grows by rows. Columns: commit, the metric, the extra ones, status,
+    description."""
 
-    def __init__(self, path: Path, metric: str) -> None:
+    def __init__(self, path: Path, metric: str, extra: Sequence[str] = ()) -> None:
         self.path = path
-        self._header = f"commit\t{metric}\tstatus\tdescription\n"
+        self._extra = tuple(extra)
+        columns = ("commit", metric, *self._extra, "status", "description")
+        self._header = "\t".join(columns) + "\n"
 
     @property
     def size(self) -> int:
@@ -23,14 +27,22 @@ class Results:
         return self.path.stat().st_size if self.path.exists() else 0
 
     def add(
-        self, at: int, *, commit: str | None, score: float | None, status: str, description: str
+        self,
+        at: int,
+        *,
+        commit: str | None,
+        score: float | None,
+        status: str,
+        description: str,
+        dims: Mapping[str, float],
     ) -> None:
         """Write a row where the ledger ended before the round: the same row again changes nothing.
 
         Raises LoopError when the file cannot be written.
         """
         value = "" if score is None else f"{score:.6f}"
-        cells = ((commit or "")[:7], value, status, " ".join(description.split()))
+        extra = [f"{dims[name]:g}" if name in dims else "" for name in self._extra]
+        cells = ((commit or "")[:7], value, *extra, status, " ".join(description.split()))
         row = "\t".join(cells) + "\n"
         try:
             with self.path.open("r+b" if self.path.exists() else "x+b") as file:

@@ -29,16 +29,24 @@ class Progress:
     at_target: int = 0
 
     def after(
-        self, *, kept: bool, failed: bool, at_target: bool, cost_usd: float | None
+        self,
+        *,
+        kept: bool,
+        failed: bool,
+        at_target: bool,
+        cost_usd: float | None,
+        interrupted: bool = False,
     ) -> Progress:
         """Return the progress after one more round.
 
         A failed round has no score: it counts as a failure in a row, and leaves regressions (scored
-        rounds in a row that were reverted) where they were.
+        rounds in a row that were reverted) where they were. One that was interrupted from outside
+        says nothing of the proposals, and is neither.
         """
-        regressions = self.regressions
-        if not failed:
-            regressions = 0 if kept else regressions + 1
+        regressions, failures = self.regressions, self.failures
+        if not interrupted:
+            failures = failures + 1 if failed else 0
+            regressions = regressions if failed else 0 if kept else regressions + 1
         return replace(
             self,
             rounds=self.rounds + 1,
@@ -46,7 +54,7 @@ class Progress:
             cost_usd=self.cost_usd + (cost_usd or 0.0),
             since_gain=0 if kept else self.since_gain + 1,
             regressions=regressions,
-            failures=self.failures + 1 if failed else 0,
+            failures=failures,
             at_target=self.at_target + 1 if at_target else 0,
         )
 

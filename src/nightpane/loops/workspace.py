@@ -43,16 +43,23 @@ class Change:
 class Workspace:
     """A repository, the files a proposal may edit (globs), and the files it must not have touched.
 
-    ``protected`` are the scorer's own files: their digests are taken when the loop begins.
+    ``protected`` are the scorer's own files: their digests are taken when the loop begins. ``own``
+    are untracked files of the loop itself, such as its ledger: no proposal makes or loses them.
     """
 
     def __init__(
-        self, root: Path, *, editable: Sequence[str], protected: Sequence[str] = ()
+        self,
+        root: Path,
+        *,
+        editable: Sequence[str],
+        protected: Sequence[str] = (),
+        own: Sequence[str] = (),
     ) -> None:
         self.root = Path(self._find(root))
-        self._editable = tuple(editable)
+        self.editable = tuple(editable)
+        self._own = frozenset(own)
         self._protected = tuple(protected)
-        if not self._editable:
+        if not self.editable:
             raise LoopError("no file may be edited: name at least one")
         self._digests = self._digest()
         self._there = frozenset(self._untracked())
@@ -113,7 +120,7 @@ class Workspace:
         if foreign := [name for name in files if not self.may_edit(name)]:
             raise LoopError(
                 f"the proposal touches {', '.join(foreign[:5])}; it may edit "
-                f"{', '.join(self._editable)}"
+                f"{', '.join(self.editable)}"
             )
         if made:
             self._git("add", "--intent-to-add", "--", *made)
@@ -123,7 +130,7 @@ class Workspace:
     def may_edit(self, name: str) -> bool:
         """Return whether a proposal may touch a file."""
         protected = any(fnmatchcase(name, glob) for glob in self._protected)
-        return not protected and any(fnmatchcase(name, glob) for glob in self._editable)
+        return not protected and any(fnmatchcase(name, glob) for glob in self.editable)
 
     def commit(self, change: Change, message: str) -> str:
         """Commit a change and return the commit; no hook runs."""
@@ -163,7 +170,8 @@ class Workspace:
         return _names(self._git("diff", "--name-only", "-z", "HEAD", "--"))
 
     def _untracked(self) -> list[str]:
-        return _names(self._git("ls-files", "--others", "--exclude-standard", "-z"))
+        found = _names(self._git("ls-files", "--others", "--exclude-standard", "-z"))
+        return [name for name in found if name not in self._own]
 
     def _find(self, root: Path) -> str:
         self.root = Path(root)
