@@ -12,6 +12,7 @@ WINDOW_S = 3600
 
 
 def _hogql(scope: Scope) -> str:
+    # An anomaly is found by its key in its own hour and the next, so that no round meets them all.
     # Wilson's interval at 95 %, written out: z² = 3.8415, z²/2 = 1.9207, z²/4 = 0.9604.
     return f"""select
     if(after, 'after a wrong_model anomaly', 'at other times') as rounds_ended,
@@ -43,7 +44,7 @@ from (
                     round_id,
                     ended,
                     reverted,
-                    arrayJoin(keys) as key
+                    concat(toString(intDiv(ended, {WINDOW_S})), ' ', arrayJoin(keys)) as key
                 from (
                     select
                         properties.round_id as round_id,
@@ -69,9 +70,11 @@ from (
                         toUnixTimestamp(timestamp) as at,
                         ifNull(properties.task_type, '-') as task,
                         ifNull(properties.user_id, distinct_id) as who,
-                        arrayJoin([task, who]) as key
+                        intDiv(at, {WINDOW_S}) as slot,
+                        arrayJoin([toString(slot), toString(slot + 1)]) as slots,
+                        concat(slots, ' ', arrayJoin([task, who])) as key
                     from events
-                    where event = 'token_machine.anomaly' and properties.type = 'wrong_model'
+                    where {_indent(_anomalies(scope))}
                 )
                 group by key
             ) as found on ends.key = found.key
@@ -82,6 +85,12 @@ from (
 )
 order by rounds_ended
 limit 10"""  # noqa: S608 (fixed texts only: values are placeholders)
+
+
+def _anomalies(scope: Scope) -> str:
+    """Return the condition on anomalies: of any loop, for a task or an agent is what is shared."""
+    wrong = ("event = 'token_machine.anomaly'", "properties.type = 'wrong_model'")
+    return "\n    and ".join((*wrong, *scope.around()))
 
 
 def _rounds(scope: Scope) -> str:

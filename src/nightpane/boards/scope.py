@@ -82,6 +82,11 @@ class Scope:
             found.append("ifNull(properties.project, {project}) = {project}")
         if self.run_id is not None:
             found.append("ifNull(properties.run_id, {run}) = {run}")
+        return [*found, *self.around()]
+
+    def around(self) -> list[str]:
+        """Return the conditions on time alone, as wide as a round on the edge needs."""
+        found = []
         if self.start is not None:
             found.append("timestamp >= toDateTime({since})")
         if self.end is not None:
