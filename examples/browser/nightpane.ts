@@ -60,6 +60,8 @@ export interface RoundScoredProperties {
   scorer_variant?: string | null
   /** mean of the eval suite, or a grader's verdict */
   quality_score?: number | null
+  /** how often it was measured; the score is the mean */
+  measurements?: number | null
   /** any number of them */
   [name: `dim_${string}`]: number | null
 }
@@ -72,6 +74,18 @@ export interface RoundKept {
   new_best?: number | null
   /** what the whole round cost (USD) */
   cost_usd?: number | null
+  /** the change's commit */
+  commit?: string | null
+  /** the rule that decided */
+  keep_rule?: string | null
+  /** why it decided so, in a sentence */
+  keep_why?: string | null
+  /** the least gain that the measurements allow, where the rule works one out */
+  keep_low?: number | null
+  /** measurements of the candidate that it decided on */
+  keep_n?: number | null
+  /** measurements of the best so far that it decided on */
+  keep_n_best?: number | null
 }
 
 /** The change is rolled back: the score missed, or the round failed. */
@@ -87,6 +101,18 @@ export interface RoundReverted {
   cost_usd?: number | null
   /** dimensions that fell below the best so far */
   regressed_dimensions?: string[] | null
+  /** the change's commit */
+  commit?: string | null
+  /** the rule that decided */
+  keep_rule?: string | null
+  /** why it decided so, in a sentence */
+  keep_why?: string | null
+  /** the least gain that the measurements allow, where the rule works one out */
+  keep_low?: number | null
+  /** measurements of the candidate that it decided on */
+  keep_n?: number | null
+  /** measurements of the best so far that it decided on */
+  keep_n_best?: number | null
 }
 
 /** A model has stalled and the next tier takes over. */
@@ -97,6 +123,10 @@ export interface ModelEscalated {
   to_model: string
   /** rounds without a gain before it */
   stall_rounds?: number | null
+  /** what the run had cost by then (USD) */
+  cost_usd?: number | null
+  /** rounds that were kept by then */
+  kept_rounds?: number | null
   /** why, in a sentence; cut at 2,000 characters */
   reason?: string | null
 }

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from nightpane import catalog
 from nightpane.catalog.reference import markdown
 
-SCHEMA_DIGEST = "28ff53db82292fbb63874430b2c624bba19051cb011963056ebff0f74a10138a"
+SCHEMA_DIGEST = "d0deffb0aab79094a8babe411664cb36853a6306c69e85260b539c57a6776ff0"
 
 DOCS = Path(__file__).parents[2] / "docs"
 SCHEMA = catalog.json_schema()

@@ -18,6 +18,13 @@ __all__ = [
 ]
 
 
+_RULE = "the rule that decided"
+_WHY = "why it decided so, in a sentence"
+_LOW = "the least gain that the measurements allow, where the rule works one out"
+_N = "measurements of the candidate that it decided on"
+_N_BEST = "measurements of the best so far that it decided on"
+
+
 @declare("round_started", "core")
 class RoundStarted(Event):
     """A new round begins, before any model is called."""
@@ -68,6 +75,7 @@ class RoundScored(Event):
     scorer_version: str | None = prop("version of the scorer")
     scorer_variant: str | None = prop("variant of the scorer, when a flag chose it")
     quality_score: float | None = prop("mean of the eval suite, or a grader's verdict")
+    measurements: int | None = prop("how often it was measured; the score is the mean", minimum=0)
 
 
 @declare("round_kept", "core")
@@ -77,6 +85,12 @@ class RoundKept(Event):
     delta: float | None = prop("improvement on the best so far, positive whichever way is better")
     new_best: float | None = prop("the best score from now on")
     cost_usd: float | None = prop("what the whole round cost", unit="USD", minimum=0)
+    commit: str | None = prop("the change's commit")
+    keep_rule: str | None = prop(_RULE)
+    keep_why: str | None = prop(_WHY)
+    keep_low: float | None = prop(_LOW)
+    keep_n: int | None = prop(_N, minimum=0)
+    keep_n_best: int | None = prop(_N_BEST, minimum=0)
 
 
 @declare("round_reverted", "core")
@@ -87,6 +101,12 @@ class RoundReverted(Event):
     reason: str | None = prop("why, in a sentence", max_chars=2_000)
     cost_usd: float | None = prop("what the whole round cost", unit="USD", minimum=0)
     regressed_dimensions: list[str] | None = prop("dimensions that fell below the best so far")
+    commit: str | None = prop("the change's commit")
+    keep_rule: str | None = prop(_RULE)
+    keep_why: str | None = prop(_WHY)
+    keep_low: float | None = prop(_LOW)
+    keep_n: int | None = prop(_N, minimum=0)
+    keep_n_best: int | None = prop(_N_BEST, minimum=0)
 
 
 @declare("model_escalated", "core")
@@ -96,6 +116,8 @@ class ModelEscalated(Event):
     from_model: str = required("the model that stalled")
     to_model: str = required("the model that takes over")
     stall_rounds: int | None = prop("rounds without a gain before it", minimum=0)
+    cost_usd: float | None = prop("what the run had cost by then", unit="USD", minimum=0)
+    kept_rounds: int | None = prop("rounds that were kept by then", minimum=0)
     reason: str | None = prop("why, in a sentence", max_chars=2_000)
 
 

@@ -85,7 +85,7 @@ def _scored(entry: Entry) -> tuple[Event, dict[str, Any]]:
         crashed=True if score is None else None,
     )
     dims = {f"dim_{name}": value for name, value in entry["dims"].items()}
-    return event, {**dims, "scores": entry["scores"]}
+    return event, {**dims, "measurements": len(entry["scores"])}
 
 
 def _decided(entry: Entry) -> tuple[Event, dict[str, Any]]:
