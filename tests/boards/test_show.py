@@ -82,7 +82,12 @@ def test_a_board_is_drawn_in_eighty_columns(run: Run, board: Board) -> None:
     assert " ".join(board.empty.split()) in " ".join(nothing.split())
 
 
-@pytest.mark.parametrize("board", BOARDS.values(), ids=lambda board: board.slug)
+@pytest.mark.parametrize(
+    "board",
+    [BOARDS[name] for name in ("Round Funnel", "Score Trend", "Dimension Heatmap",
+                               "Cost Compression", "Anomaly → Regression")],
+    ids=lambda board: board.slug,
+)  # fmt: skip
 def test_a_board_is_a_picture(run: Run, board: Board, tmp_path: Path) -> None:
     path = tmp_path / "board.png"
     assert run("show", board.name.upper(), "--png", str(path), "--dark").exit_code == 0
