@@ -336,6 +336,11 @@ def _ticks(axes: Axes, chart: Chart) -> None:
     axes.set_xticks([_at(place) + shift for place in chosen], [_short(d) for d in chosen])
     if len(places) == 1:
         axes.set_xlim(_at(places[0]) + shift - 3, _at(places[0]) + shift + 3)
+    elif not chart.stacked:
+        # The same days in every panel, also in one whose own line is shorter.
+        first, last = _at(min(places)), _at(max(places))
+        margin = (last - first) * 0.02
+        axes.set_xlim(first - margin, last + margin)
     if chart.column.endswith(("_usd", "_rate")):
         axes.yaxis.set_major_formatter(lambda value, _: shown(value, chart.column))
 
