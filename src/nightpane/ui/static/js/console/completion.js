@@ -44,7 +44,6 @@ export function completing(area, list, names) {
   let at = 0;
   const close = () => {
     list.hidden = true;
-    area.setAttribute("aria-expanded", "false");
     area.removeAttribute("aria-activedescendant");
   };
   const choose = (index) => {
@@ -68,7 +67,6 @@ export function completing(area, list, names) {
       h("li", { role: "option", id: `completion-${i}`, onmousedown: (event) => { event.preventDefault(); take(i); } }, h("span", {}, word), h("span", {}, kind))));
     put(area, list, before);
     list.hidden = false;
-    area.setAttribute("aria-expanded", "true");
     return choose(0);
   };
   area.addEventListener("input", open);

@@ -8,7 +8,7 @@ import { drawDetails } from "./details.js";
 import { cost, isBad, offset, span, ticks } from "./figures.js";
 import { Rows } from "./rows.js";
 import { drawSummary } from "./summary.js";
-import { themeButton } from "./theme_button.js";
+import { themeButton } from "../theme-button.js";
 import { counts, logged, visible } from "./view.js";
 
 const OPEN_MS = 1500;
@@ -275,5 +275,5 @@ addEventListener("hashchange", () => {
   const key = chosenInAddress();
   if (state.trace && key && key !== state.chosen) reveal(key);
 });
-themeButton($("theme"));
+themeButton(() => {});
 load().catch(failed).then(() => setTimeout(poll, OPEN_MS));
