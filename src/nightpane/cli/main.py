@@ -25,7 +25,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "hooks": ("hooks", "Annotate commits: install, look at or remove git hooks."),
     "import": ("import_", "Import ledgers of loops that already ran."),
     "init": ("init", "Write the drop-in file into a repository, or check it."),
-    "loop": ("loop", "Run a loop over a repository: propose, train, keep or revert."),
+    "loop": ("loop", "Run a loop: propose, apply, score, keep or revert."),
     "morning": ("morning", "Print last night's digest."),
     "optimize": ("optimize", "Report what model calls cost, why, and what to change."),
     "query": ("query", "Ask a HogQL query."),
