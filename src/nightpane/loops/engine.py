@@ -10,7 +10,7 @@ from __future__ import annotations
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -19,8 +19,9 @@ from typing import Any
 from nightpane.client.pane import Pane
 from nightpane.errors import LoopError
 from nightpane.ids import new_ulid
+from nightpane.loops.cases import Case, best_of, regressions
 from nightpane.loops.journal import Entry, Journal
-from nightpane.loops.keep import Better, Decision, Direction, KeepRule
+from nightpane.loops.keep import Better, Decision, Direction, KeepRule, break_tie
 from nightpane.loops.proposing import Brief, Proposer, Tried
 from nightpane.loops.results import Results
 from nightpane.loops.scoring import Score, Scorer
@@ -92,6 +93,8 @@ class _Run:
         begun = self.entries[0]
         self.run_id: str = begun["run_id"]
         self.best: list[float] = []
+        self.best_ties: dict[str, float] = {}
+        self.best_cases: dict[str, Case] = {}
         self.best_commit: str = begun["commit"]
         self.progress = Progress()
         self.tier, self.since_tier = 0, 0
@@ -138,7 +141,9 @@ class _Run:
                 self.tier, self.since_tier = entry["tier"], 0
             elif "number" in entry:
                 rounds.setdefault(entry["number"], []).append(entry)
-                if entry["kind"] == "settled":
+                if entry["kind"] == "scored":
+                    self._remember(entry["cases"])
+                elif entry["kind"] == "settled":
                     self._count(_of(rounds[entry["number"]], "decided"))
         if rounds:
             last = rounds[max(rounds)]
@@ -254,10 +259,15 @@ class _Run:
                     break
                 scores.append(again.value)
         shown = sum(scores) / len(scores) if scores else None
+        worse = regressions(self.best_cases, first.cases, self.loop.direction)
+        cases = [case.document for case in first.cases]
         self._write(
             "scored", **here, score=shown, scores=scores, metric=self.loop.metric,
             direction=self.loop.direction, dims=dict(first.dims), measured=True,
+            suite_id=new_ulid() if cases else None, cases=cases,
+            regressions=[one.document for one in worse],
         )  # fmt: skip
+        self._remember(cases)
         if first.value is None:
             return first, scores, _no_decision(first)
         if baseline:
@@ -265,7 +275,13 @@ class _Run:
             decision = Decision(keep=True, rule=self.loop.rule.name, gain=0.0, why=why)
         else:
             decision = self.loop.rule.decide(self.best, scores, self.loop.direction)
+            decision = break_tie(decision, self.best_ties, first.ties)
         return first, scores, decision
+
+    def _remember(self, cases: Sequence[Mapping[str, Any]]) -> None:
+        """Take a round's cases among the best of each."""
+        judged = [Case(**case) for case in cases]
+        self.best_cases = best_of(self.best_cases, judged, self.loop.direction)
 
     def _measure(self, environ: dict[str, str]) -> Score:
         workspace = self.loop.workspace
@@ -299,6 +315,7 @@ class _Run:
             score=sum(scores) / len(scores) if scores else None,
             scores=list(scores),
             dims=dict(score.dims),
+            ties=dict(score.ties),
             gain=decision.gain if scores else None,
             failure_mode=failure,
             reason=score.reason or decision.why,
@@ -334,6 +351,7 @@ class _Run:
             # Only what was measured after the first look: that one was chosen for being good.
             scores = decided["scores"]
             self.best = scores[1:] if len(scores) > 1 and decided["number"] else scores
+            self.best_ties = decided["ties"]
             self.best_commit = decided["commit"] or self.best_commit
             self.tier, self.since_tier = 0, 0
         elif decided["number"]:

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
 from nightpane.errors import ConfigError, MissingExtraError
 
-__all__ = ["Better", "Decision", "Direction", "KeepRule", "MinimumDelta", "NoiseAware"]
+__all__ = ["Better", "Decision", "Direction", "KeepRule", "MinimumDelta", "NoiseAware", "break_tie"]
 
 Direction = Literal["max", "min"]
 
@@ -57,6 +57,23 @@ def gain_of(best: Sequence[float], candidate: Sequence[float], direction: Direct
     """Return by how much the candidate's mean is better."""
     gain = statistics.fmean(candidate) - statistics.fmean(best)
     return gain if direction == "max" else -gain
+
+
+def break_tie(
+    decision: Decision, best: Mapping[str, float], candidate: Mapping[str, float]
+) -> Decision:
+    """Return the decision on a candidate that scored exactly as well as the best so far: kept when
+    the first of its ``ties`` that differs is higher."""
+    if decision.keep or decision.gain != 0:
+        return decision
+    for name, value in candidate.items():
+        before = best.get(name)
+        if before is None or value == before:
+            continue
+        if value > before:
+            return replace(decision, keep=True, why=f"as good, and {name}")
+        break
+    return decision
 
 
 @dataclass(frozen=True, slots=True)

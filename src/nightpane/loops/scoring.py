@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from nightpane.loops.cases import Case
 from nightpane.loops.processes import run_command
 
 __all__ = ["CommandScorer", "Score", "Scorer"]
@@ -19,13 +20,19 @@ _TAIL_CHARS = 400
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Score:
-    """What a scorer found: the metric, or why there is none (``failure`` is a failure mode)."""
+    """What a scorer found: the metric, or why there is none (``failure`` is a failure mode).
+
+    ``cases`` are what the metric was made of. ``ties`` decide between scores that are equal, in
+    their order, higher first: the names are the reasons that a kept round tells.
+    """
 
     value: float | None
     dims: Mapping[str, float] = field(default_factory=dict)
     cost_usd: float | None = None
     failure: str | None = None
     reason: str = ""
+    cases: Sequence[Case] = ()
+    ties: Mapping[str, float] = field(default_factory=dict)
 
 
 class Scorer(Protocol):

@@ -6,9 +6,13 @@ counting anything twice.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from nightpane.catalog import (
+    EvalCase,
+    EvalRegression,
+    EvalRun,
     Event,
     ModelEscalated,
     ProposalApplied,
@@ -29,46 +33,69 @@ _AGENTS = {
     "proposal_generated": "proposer",
     "proposal_applied": "proposer",
     "round_scored": "scorer",
+    "eval.run": "scorer",
+    "eval.case": "scorer",
+    "eval.regression": "scorer",
 }
 _AGENT = "orchestrator"
 
 
 def tell(pane: Pane, run_id: str, entry: Entry) -> None:
-    """Emit the event of an entry; one that is no event's is left out."""
-    found = _event(entry)
-    if found is None:
-        return
-    event, more = found
-    pane.emit(
-        event,
-        agent=_AGENTS.get(event.event, _AGENT),
-        round_id=entry.get("round_id"),
-        timestamp=entry["at"],
-        uuid=deterministic_uuid(run_id, str(entry.get("number", "")), event.event),
-        run_id=run_id,
-        **more,
-    )
+    """Emit the events of an entry; one that is no event's is left out."""
+    for event, more in _events(entry):
+        pane.emit(
+            event,
+            agent=_AGENTS.get(event.event, _AGENT),
+            round_id=entry.get("round_id"),
+            timestamp=entry["at"],
+            uuid=deterministic_uuid(
+                run_id, str(entry.get("number", "")), event.event, getattr(event, "case_id", "")
+            ),
+            run_id=run_id,
+            **more,
+        )
 
 
-def _event(entry: Entry) -> tuple[Event, dict[str, Any]] | None:
+def _events(entry: Entry) -> Iterator[tuple[Event, dict[str, Any]]]:
     kind = entry["kind"]
     if kind == "round":
-        return RoundStarted(**_some(entry, "model baseline_score n_prior_rounds")), {}
-    if kind == "proposed":
-        return ProposalGenerated(**_some(entry, "summary diff model cost_usd latency_ms")), {}
-    if kind == "applied":
-        return ProposalApplied(target=entry["target"], diff_bytes=entry["diff_bytes"]), {}
-    if kind == "scored":
-        return _scored(entry)
-    if kind == "decided":
-        return _decided(entry)
-    if kind == "escalated":
+        yield RoundStarted(**_some(entry, "model baseline_score n_prior_rounds")), {}
+    elif kind == "proposed":
+        yield ProposalGenerated(**_some(entry, "summary diff model cost_usd latency_ms")), {}
+    elif kind == "applied":
+        yield ProposalApplied(target=entry["target"], diff_bytes=entry["diff_bytes"]), {}
+    elif kind == "scored":
+        yield from _judged(entry)
+        yield _scored(entry)
+    elif kind == "decided":
+        yield _decided(entry)
+    elif kind == "escalated":
         event = ModelEscalated(**_some(entry, "from_model to_model stall_rounds reason"))
-        return event, _some(entry, "cost_usd kept_rounds")
-    if kind == "stopped":
+        yield event, _some(entry, "cost_usd kept_rounds")
+    elif kind == "stopped":
         names = "reason rounds_completed total_cost_usd final_best_score"
-        return StopTriggered(**_some(entry, names)), {}
-    return None
+        yield StopTriggered(**_some(entry, names)), {}
+
+
+def _judged(entry: Entry) -> Iterator[tuple[Event, dict[str, Any]]]:
+    """Give the evaluation that a score was made of: its beginning, its cases, what got worse."""
+    suite_id, cases = entry["suite_id"], entry["cases"]
+    if suite_id is None:
+        return
+    yield (
+        EvalRun(
+            suite_id=suite_id,
+            suite=entry["metric"],
+            n_cases=len(cases),
+            direction=entry["direction"],
+        ),
+        {"$ai_span_id": suite_id},
+    )
+    inside = {"$ai_parent_id": suite_id}
+    for case in cases:
+        yield EvalCase(suite_id=suite_id, **case), inside
+    for regression in entry["regressions"]:
+        yield EvalRegression(suite_id=suite_id, **regression), inside
 
 
 def _some(entry: Entry, names: str) -> dict[str, Any]:
