@@ -76,7 +76,7 @@ class AutoResearch:
             pane=pane,
             folder=state_dir / "loops" / name,
             results=workspace.root / LEDGER,
-            columns=(_MEMORY,),
+            columns=("commit", self.metric, _MEMORY, "status", "description"),
             rule=self.rule or Better(),
             escalate_after=self.escalate_after,
             say=say,
@@ -89,6 +89,7 @@ class _Training(CommandScorer):
     def score(self, root: Path, output: Path, environ: Mapping[str, str]) -> Score:
         found = super().score(root, output, environ)
         dims = dict(found.dims)
-        if (peak := dims.pop(_PEAK, None)) is not None:
-            dims[_MEMORY] = round(peak / 1024, 1)
-        return replace(found, dims=dims)
+        if (peak := dims.pop(_PEAK, None)) is None:
+            return found
+        dims[_MEMORY] = round(peak / 1024, 1)
+        return replace(found, dims=dims, cells={_MEMORY: f"{dims[_MEMORY]:g}"})

@@ -51,8 +51,9 @@ class Loop:
 
     ``proposers`` is the ladder: after ``escalate_after`` rounds without a kept one the next takes
     over, and after a kept round the first again. ``folder`` holds the journal and what commands
-    print, and must lie outside of what the repository tracks. ``columns`` are dimensions that the
-    ledger ``results`` has a column for.
+    print, and must lie outside of what the repository tracks. The ledger ``results`` has
+    ``columns``; besides commit, the metric, cost_usd, status and description, a scorer's ``cells``
+    fill them.
     """
 
     workspace: Workspace
@@ -64,7 +65,7 @@ class Loop:
     pane: Pane
     folder: Path
     results: Path
-    columns: tuple[str, ...] = ()
+    columns: tuple[str, ...] | None = None
     rule: KeepRule = field(default_factory=Better)
     escalate_after: int | None = None
     clock: Callable[[], float] = time.time
@@ -86,7 +87,8 @@ class _Run:
 
     def __init__(self, loop: Loop, journal: Journal, signalled: threading.Event) -> None:
         self.loop, self.journal, self.signalled = loop, journal, signalled
-        self.results = Results(loop.results, loop.metric, loop.columns)
+        columns = loop.columns or ("commit", loop.metric, "status", "description")
+        self.results = Results(loop.results, columns)
         self.entries = journal.since("run")
         if not self.entries or self.entries[-1]["kind"] == "ended":
             self._begin()
@@ -316,6 +318,7 @@ class _Run:
             scores=list(scores),
             dims=dict(score.dims),
             ties=dict(score.ties),
+            cells=dict(score.cells),
             gain=decision.gain if scores else None,
             failure_mode=failure,
             reason=score.reason or decision.why,
@@ -330,20 +333,24 @@ class _Run:
         kept = decided["kept"]
         target = (decided["commit"] or before) if kept else before
         self.loop.workspace.back_to(target)
-        summary = self._summary(decided["number"])
         status = "keep" if kept else "discard" if decided["score"] is not None else "crash"
-        self.results.add(
-            decided["ledger_at"],
-            commit=decided["commit"] or before,
-            score=decided["score"],
-            status=status,
-            description=summary,
-            dims=decided["dims"],
-        )
+        self.results.add(decided["ledger_at"], self._row(decided, before, status))
         self.journal.write("settled", number=decided["number"])
         self._count(decided)
         score = "no score" if decided["score"] is None else f"{decided['score']:.6g}"
-        self.loop.say(f"{decided['number']}  {status}  {score}  {summary}")
+        self.loop.say(f"{decided['number']}  {status}  {score}  {self._summary(decided['number'])}")
+
+    def _row(self, decided: Entry, before: str, status: str) -> dict[str, str]:
+        """Return the ledger's row of a round."""
+        score, cost_usd = decided["score"], decided["cost_usd"]
+        return {
+            **decided["cells"],
+            "commit": (decided["commit"] or before)[:7],
+            self.loop.metric: "" if score is None else f"{score:.6f}",
+            "cost_usd": "" if cost_usd is None else f"{cost_usd:.4f}",
+            "status": status,
+            "description": self._summary(decided["number"]),
+        }
 
     def _count(self, decided: Entry) -> None:
         kept = bool(decided["kept"])

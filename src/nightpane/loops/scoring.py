@@ -24,6 +24,7 @@ class Score:
 
     ``cases`` are what the metric was made of. ``ties`` decide between scores that are equal, in
     their order, higher first: the names are the reasons that a kept round tells.
+    ``cells`` are texts for the ledger, by column.
     """
 
     value: float | None
@@ -33,6 +34,7 @@ class Score:
     reason: str = ""
     cases: Sequence[Case] = ()
     ties: Mapping[str, float] = field(default_factory=dict)
+    cells: Mapping[str, str] = field(default_factory=dict)
 
 
 class Scorer(Protocol):
