@@ -35,7 +35,16 @@ def repository(tmp_path: Path) -> Path:
 def loop(
     root: Path, *more: str, environ: dict[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "nightpane", "loop", "autoresearch", str(root), "--edit", "train.py"]
+    command = [
+        sys.executable,
+        "-m",
+        "nightpane",
+        "loop",
+        "autoresearch",
+        str(root),
+        "--edit",
+        "train.py",
+    ]
     command += ["--protect", "prepare.py", "--run", f"{sys.executable} train.py", *MEASURE]
     command += ["--propose", f"{sys.executable} propose.py", "--json", *more]
     given = {**os.environ, "NIGHTPANE_STATE_DIR": str(root.parent / "state"), **(environ or {})}

@@ -67,3 +67,79 @@ def autoresearch(
         common,
         lambda pane, state_dir, say: research.loop(pane, common.proposers, state_dir, say=say),
     )
+
+
+@command.command("autoagent")
+@click.argument("repository", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.option("--edit", multiple=True, required=True, metavar="GLOB", help="The harness's files.")
+@click.option("--run", required=True, metavar="COMMAND", help="Runs the benchmark.")
+@click.option("--run-timeout", type=click.FloatRange(min=1), default=3600, show_default=True)
+@click.option(
+    "--rewards",
+    type=click.Path(path_type=Path),
+    default=Path("jobs"),
+    show_default=True,
+    help="Where the benchmark leaves its rewards: Harbor's jobs, or a JSON file.",
+)
+@click.option(
+    "--tasks",
+    required=True,
+    metavar="FOLDER|N",
+    help="The benchmark's tasks, or how many: one without a reward is not passed.",
+)
+@click.option(
+    "--metric",
+    type=click.Choice(["pass_rate", "avg_score"]),
+    default="pass_rate",
+    show_default=True,
+)
+@click.option("--threshold", type=float, default=1.0, show_default=True, help="Passes a task.")
+@click.option("--protect", multiple=True, metavar="GLOB", help="The files that measure.")
+@loop_options(project="autoagent")
+def autoagent(
+    repository: Path,
+    edit: tuple[str, ...],
+    run: str,
+    run_timeout: float,
+    rewards: Path,
+    tasks: str,
+    metric: str,
+    threshold: float,
+    protect: tuple[str, ...],
+    **given: Any,
+) -> int:
+    """Run a benchmark over an agent's harness in the git REPOSITORY, keep what passes more tasks.
+
+    As many tasks passed: the higher average reward wins, then the simpler harness. results.tsv in
+    the repository is the ledger.
+    """
+    from nightpane.loops.autoagent import AutoAgent, task_names
+
+    common = Common(**given)
+    agent = AutoAgent(
+        repository=repository,
+        edit=edit,
+        run=run,
+        rewards=rewards,
+        tasks=_count(tasks) or task_names(repository / tasks),
+        timeout_s=run_timeout,
+        limits=common.limits,
+        metric="avg_score" if metric == "avg_score" else "pass_rate",
+        threshold=threshold,
+        protect=protect,
+        rule=common.rule,
+        escalate_after=common.escalate_after,
+    )
+    return run_loop(
+        common,
+        lambda pane, state_dir, say: agent.loop(pane, common.proposers, state_dir, say=say),
+    )
+
+
+def _count(tasks: str) -> int | None:
+    """Return how many tasks a text says there are, None when it names a folder."""
+    if not tasks.isdecimal():
+        return None
+    if int(tasks) == 0:
+        raise click.BadParameter("a benchmark has one task or more", param_hint="--tasks")
+    return int(tasks)

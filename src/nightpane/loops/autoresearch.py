@@ -19,7 +19,7 @@ from nightpane.loops.scoring import CommandScorer, Score
 from nightpane.loops.stop import Limits
 from nightpane.loops.workspace import Workspace
 
-__all__ = ["LEDGER", "AutoResearch"]
+__all__ = ["LEDGER", "AutoResearch", "state_folder"]
 
 LEDGER = "results.tsv"
 _PEAK, _MEMORY = "peak_vram_mb", "memory_gb"
@@ -60,7 +60,6 @@ class AutoResearch:
         workspace = Workspace(
             self.repository, editable=self.edit, protected=self.protect, own=(LEDGER,)
         )
-        name = hashlib.sha256(str(workspace.root.resolve()).encode()).hexdigest()[:16]
         return Loop(
             workspace=workspace,
             proposers=proposers,
@@ -74,13 +73,19 @@ class AutoResearch:
             direction=self.direction,
             limits=self.limits,
             pane=pane,
-            folder=state_dir / "loops" / name,
+            folder=state_folder(state_dir, workspace.root),
             results=workspace.root / LEDGER,
             columns=("commit", self.metric, _MEMORY, "status", "description"),
             rule=self.rule or Better(),
             escalate_after=self.escalate_after,
             say=say,
         )
+
+
+def state_folder(state_dir: Path, target: Path) -> Path:
+    """Return where the loop over a target keeps its journal: one folder a target."""
+    name = hashlib.sha256(str(target.resolve()).encode()).hexdigest()[:16]
+    return state_dir / "loops" / name
 
 
 class _Training(CommandScorer):

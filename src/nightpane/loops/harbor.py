@@ -15,7 +15,7 @@ from typing import Any
 
 from nightpane.errors import LoopError
 
-__all__ = ["TaskReward", "read_rewards"]
+__all__ = ["TaskReward", "read_rewards", "seen"]
 
 _REWARD = "reward"
 _MOST_BYTES = 50_000_000
@@ -33,37 +33,45 @@ class TaskReward:
     cost_usd: float | None = None
 
 
-def read_rewards(path: Path, *, since: float = 0.0, threshold: float = 1.0) -> list[TaskReward]:
+def seen(path: Path) -> Mapping[Path, int]:
+    """Return what lies at ``path`` now, each file with the time it was written (nanoseconds)."""
+    return {one: one.stat().st_mtime_ns for one in _files(path)}
+
+
+def read_rewards(
+    path: Path, *, before: Mapping[Path, int] | None = None, threshold: float = 1.0
+) -> list[TaskReward]:
     """Return the attempts that a benchmark left at ``path``, ordered by task.
 
     A folder holds Harbor's trials: each ``result.json`` below it with a ``verifier_result``, an
     ``exception_info`` or a ``task_name`` is one, and ``verifier/reward.txt`` beside it counts where
-    the result names no reward; what was last written before ``since`` (seconds since 1970) is an
-    earlier round's. A file holds ``{"task": reward, …}``, a list of ``{"task": …, "reward": …}``,
-    or such objects one a line. A task is passed at ``threshold`` or more.
+    the result names no reward. A file holds ``{"task": reward, …}``, a list of
+    ``{"task": …, "reward": …}``, or such objects one a line. What ``before`` (see ``seen``) has
+    unchanged is an earlier round's. A task is passed at ``threshold`` or more.
 
     Raises LoopError when there is none, or one cannot be read.
     """
-    if path.is_dir():
-        found = list(_trials(path, since, threshold))
-    elif path.is_file() and path.stat().st_mtime >= since:
-        found = list(_listed(path, threshold))
-    else:
-        raise LoopError(f"the benchmark wrote no rewards: {path} is not there, or is an old one")
+    known = before or {}
+    fresh = [one for one in _files(path) if known.get(one) != one.stat().st_mtime_ns]
+    read = _trials if path.is_dir() else _listed
+    found = [attempt for one in fresh for attempt in read(one, threshold)]
     if not found:
-        raise LoopError(f"the benchmark wrote no rewards below {path}")
+        raise LoopError(f"the benchmark wrote no rewards to {path}")
     return sorted(found, key=lambda one: one.task)
 
 
-def _trials(folder: Path, since: float, threshold: float) -> Iterator[TaskReward]:
-    for path in sorted(folder.rglob("result.json")):
-        if path.stat().st_mtime < since:
-            continue
-        document = _json(path)
-        if not isinstance(document, dict):
-            raise LoopError(f"{path} is no trial's result: it holds no JSON object")
-        if {"task_name", "verifier_result", "exception_info"} & document.keys():
-            yield _trial(path, document, threshold)
+def _files(path: Path) -> list[Path]:
+    if path.is_dir():
+        return sorted(path.rglob("result.json"))
+    return [path] if path.is_file() else []
+
+
+def _trials(path: Path, threshold: float) -> Iterator[TaskReward]:
+    document = _json(path)
+    if not isinstance(document, dict):
+        raise LoopError(f"{path} is no trial's result: it holds no JSON object")
+    if {"task_name", "verifier_result", "exception_info"} & document.keys():
+        yield _trial(path, document, threshold)
 
 
 def _trial(path: Path, document: Mapping[str, Any], threshold: float) -> TaskReward:

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Protocol
 
 from nightpane.loops.cases import Case
-from nightpane.loops.processes import run_command
+from nightpane.loops.processes import Outcome, run_command
 
-__all__ = ["CommandScorer", "Score", "Scorer"]
+__all__ = ["CommandScorer", "Score", "Scorer", "failure_of"]
 
 _LINE = re.compile(r"^\s*(?:METRIC\s+)?([\w./-]+)\s*[:=]\s*([-+]?[\w.+-]+)\s*$", re.MULTILINE)
 _TAIL_CHARS = 400
@@ -62,20 +62,24 @@ class CommandScorer:
         done = run_command(
             self.command, cwd=root, output=output, timeout_s=self.timeout_s, environ=environ
         )
-        tail = done.tail()
-        if done.timed_out:
-            return Score(
-                value=None, failure="timeout", reason=f"took longer than {self.timeout_s:g} s"
-            )
-        if done.exit_code != 0:
-            last = tail.strip()[-_TAIL_CHARS:]
-            return Score(value=None, failure="crash", reason=f"exit code {done.exit_code}: {last}")
-        found = _metrics(tail)
+        if (failed := failure_of(done, self.timeout_s)) is not None:
+            return failed
+        found = _metrics(done.tail())
         value = found.get(self.metric)
         if value is None:
             reason = f"printed no line '{self.metric}: number'"
             return Score(value=None, failure="invalid", reason=reason)
         return Score(value=value, dims={name: found[name] for name in self.dims if name in found})
+
+
+def failure_of(done: Outcome, timeout_s: float) -> Score | None:
+    """Return the score of a command that did not end well, None when it did."""
+    if done.timed_out:
+        return Score(value=None, failure="timeout", reason=f"took longer than {timeout_s:g} s")
+    if done.exit_code != 0:
+        last = done.tail().strip()[-_TAIL_CHARS:]
+        return Score(value=None, failure="crash", reason=f"exit code {done.exit_code}: {last}")
+    return None
 
 
 def _metrics(text: str) -> dict[str, float]:
