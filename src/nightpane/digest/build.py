@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from typing import Any
 
@@ -24,12 +25,40 @@ from nightpane.digest.nights import Night, night_of
 from nightpane.query import Query
 from nightpane.stats import Attempt, Progress, judge
 
-__all__ = ["build"]
+__all__ = [
+    "Answers",
+    "Key",
+    "Row",
+    "ask",
+    "build",
+    "by_loop",
+    "counts_of",
+    "key_of",
+    "moment_of",
+    "morning_of",
+    "rows_of",
+]
 
-_Row = Mapping[str, Any]
-_Key = tuple[str, str]
+Row = Mapping[str, Any]
+Key = tuple[str, str]
 # Stages a loop may leave out; a round that was never scored or kept is a fact about the round.
 _OPTIONAL = {"started", "generated", "applied"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answers:
+    """What the query API answered about a night: the rows of the queries ``asked``, by name.
+
+    ``rounds`` is the series of the 30 days to the night's end, the oldest first.
+    """
+
+    night: Night
+    now: datetime
+    newest: datetime | None
+    nights: Sequence[Row] = ()
+    words: Sequence[Row] = ()
+    rounds: Sequence[Round] = ()
+    asked: Mapping[str, HogQL]
 
 
 def build(
@@ -41,35 +70,54 @@ def build(
     project: str | None = None,
     client: str | None = None,
 ) -> Morning:
-    """Return the digest of a night: the one that begins on ``night``, else the latest with rounds.
+    """Return the morning of a night: the one that begins on ``night``, else the latest with rounds.
 
     ``tz`` None is this machine's zone. Asks at most four queries. Raises what ``query`` raises.
     """
-    now = now or datetime.now(UTC)
     scope = Scope(project=project, client=client)
+    return morning_of(ask(query, scope, now=now, tz=tz, night=night))
+
+
+def ask(
+    query: Query, scope: Scope, *, now: datetime | None, tz: tzinfo | None, night: date | None
+) -> Answers:
+    """Return the answers behind ``build``, which see."""
+    now = now or datetime.now(UTC)
     asked = {"latest": queries.latest(scope, now)}
-    newest = moment_of(_ask(query, asked["latest"])[0]["newest"])
+    newest = moment_of(rows_of(query, asked["latest"])[0]["newest"])
     chosen = night_of(night or newest or now, tz)
     if newest is None:
-        return _nothing(chosen, now, asked)
+        return Answers(night=chosen, now=now, newest=None, asked=asked)
     asked["loops"] = queries.loops(scope, chosen)
     asked["words"] = queries.words(scope, chosen)
     asked["series"] = queries.series(scope, chosen)
-    nights = _ask(query, asked["loops"])
-    words = _ask(query, asked["words"])
-    rounds = [_round(row) for row in reversed(_ask(query, asked["series"]))]
-    return Morning(
+    return Answers(
         night=chosen,
         now=now,
         newest=newest,
-        loops=_loops(chosen, nights, words, rounds),
-        quiet=_quiet(nights),
-        rounds=tuple(entry for entry in rounds if entry.started_at >= chosen.start),
-        queries={name: question.text for name, question in asked.items()},
+        nights=rows_of(query, asked["loops"]),
+        words=rows_of(query, asked["words"]),
+        rounds=[_round(row) for row in reversed(rows_of(query, asked["series"]))],
+        asked=asked,
     )
 
 
-def _ask(query: Query, question: HogQL) -> list[dict[str, Any]]:
+def morning_of(answers: Answers) -> Morning:
+    """Return the morning that the answers tell of."""
+    night, rounds = answers.night, answers.rounds
+    return Morning(
+        night=night,
+        now=answers.now,
+        newest=answers.newest,
+        loops=_loops(night, answers.nights, answers.words, rounds),
+        quiet=_quiet(answers.nights),
+        rounds=tuple(entry for entry in rounds if entry.started_at >= night.start),
+        queries={name: question.text for name, question in answers.asked.items()},
+    )
+
+
+def rows_of(query: Query, question: HogQL) -> list[dict[str, Any]]:
+    """Return the rows that answer a question. Raises what ``query`` raises."""
     return query.hogql(question.query, question.values).dicts()
 
 
@@ -82,14 +130,7 @@ def moment_of(value: Any) -> datetime | None:
     return at if at.timestamp() > 0 else None
 
 
-def _nothing(night: Night, now: datetime, asked: Mapping[str, HogQL]) -> Morning:
-    queries = {name: question.text for name, question in asked.items()}
-    return Morning(
-        night=night, now=now, newest=None, loops=(), quiet=(), rounds=(), queries=queries
-    )
-
-
-def _round(row: _Row) -> Round:
+def _round(row: Row) -> Round:
     started_at = moment_of(row["started_at"])
     return Round(
         round_id=row["round_id"],
@@ -105,21 +146,21 @@ def _round(row: _Row) -> Round:
 
 
 def _loops(
-    night: Night, nights: Sequence[_Row], words: Sequence[_Row], rounds: Sequence[Round]
+    night: Night, nights: Sequence[Row], words: Sequence[Row], rounds: Sequence[Round]
 ) -> tuple[Loop, ...]:
-    by_loop = _by_loop(nights)
-    tonight = [key for key, rows in by_loop.items() if any(r["nights_ago"] == 0 for r in rows)]
+    loops = by_loop(nights)
+    tonight = [key for key, rows in loops.items() if any(r["nights_ago"] == 0 for r in rows)]
     modes, reasons = _words(words, "round_reverted"), _words(words, "stop_triggered")
     found = []
     for key in tonight:
-        rows = by_loop[key]
+        rows = loops[key]
         before = min((r["nights_ago"] for r in rows if r["nights_ago"] > 0), default=None)
         found.append(
             Loop(
                 project=key[0],
                 client=key[1],
-                counts=_counts(rows, 0),
-                before=None if before is None else _counts(rows, before),
+                counts=counts_of(rows, 0),
+                before=None if before is None else counts_of(rows, before),
                 before_night=None if before is None else _back(night, before),
                 failure_modes=modes.get(key, ()),
                 stop_reasons=reasons.get(key, ()),
@@ -129,26 +170,33 @@ def _loops(
     return tuple(sorted(found, key=lambda loop: (-loop.counts.rounds, loop.project, loop.client)))
 
 
-def _by_loop(rows: Sequence[_Row]) -> dict[_Key, list[_Row]]:
-    found: dict[_Key, list[_Row]] = defaultdict(list)
+def key_of(row: Row) -> Key:
+    """Return the loop that a row is about."""
+    return _text(row["project"]), row["client"]
+
+
+def by_loop(rows: Sequence[Row]) -> dict[Key, list[Row]]:
+    """Return rows by the loop they are about."""
+    found: dict[Key, list[Row]] = defaultdict(list)
     for row in rows:
-        found[(_text(row["project"]), row["client"])].append(row)
+        found[key_of(row)].append(row)
     return found
 
 
-def _words(rows: Sequence[_Row], event: str) -> dict[_Key, tuple[tuple[str, int], ...]]:
-    found: dict[_Key, tuple[tuple[str, int], ...]] = {}
+def _words(rows: Sequence[Row], event: str) -> dict[Key, tuple[tuple[str, int], ...]]:
+    found: dict[Key, tuple[tuple[str, int], ...]] = {}
     for row in rows:
         if row["event"] == event:
-            key = (_text(row["project"]), row["client"])
+            key = key_of(row)
             found[key] = (*found.get(key, ()), (_text(row["word"]), int(row["times"])))
     return found
 
 
-def _counts(rows: Sequence[_Row], nights_ago: int) -> Counts:
+def counts_of(rows: Sequence[Row], nights_ago: int) -> Counts:
+    """Return what a loop's rows of ``loops`` say of one night."""
     these = [row for row in rows if row["nights_ago"] == nights_ago]
 
-    def total(column: str, of: Sequence[_Row] = these) -> int:
+    def total(column: str, of: Sequence[Row] = these) -> int:
         return sum(int(row[column]) for row in of)
 
     stages = tuple(
@@ -171,7 +219,7 @@ def _counts(rows: Sequence[_Row], nights_ago: int) -> Counts:
     )
 
 
-def _scores(night: Night, rows: Sequence[_Row], rounds: Sequence[Round]) -> tuple[ScoreLine, ...]:
+def _scores(night: Night, rows: Sequence[Row], rounds: Sequence[Round]) -> tuple[ScoreLine, ...]:
     """One line for each metric with a score tonight; with none at all, one line that says so."""
     tonight = [row for row in rows if row["nights_ago"] == 0 and row["scores"]]
     if not tonight:
@@ -184,7 +232,7 @@ def _scores(night: Night, rows: Sequence[_Row], rounds: Sequence[Round]) -> tupl
 
 
 def _score(
-    night: Night, row: _Row, rows: Sequence[_Row], rounds: Sequence[Round], *, several: bool
+    night: Night, row: Row, rows: Sequence[Row], rounds: Sequence[Round], *, several: bool
 ) -> ScoreLine:
     metric, direction, best = row["metric"], row["direction"], row["best"]
     sign = -1.0 if direction == "min" else 1.0
@@ -235,9 +283,9 @@ def _progress(
     )
 
 
-def _quiet(nights: Sequence[_Row]) -> tuple[Quiet, ...]:
+def _quiet(nights: Sequence[Row]) -> tuple[Quiet, ...]:
     found = []
-    for (project, client), rows in sorted(_by_loop(nights).items()):
+    for (project, client), rows in sorted(by_loop(nights).items()):
         ago = {row["nights_ago"] for row in rows}
         if 1 in ago and 0 not in ago:
             rounds = sum(int(row["rounds"]) for row in rows if row["nights_ago"] == 1)
