@@ -27,6 +27,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "init": ("init", "Write the drop-in file into a repository, or check it."),
     "loop": ("loop", "Run a loop: propose, apply, score, keep or revert."),
     "morning": ("morning", "Print last night's digest."),
+    "night": ("night", "Run several loops through a night, and leave the morning."),
     "optimize": ("optimize", "Report what model calls cost, why, and what to change."),
     "query": ("query", "Ask a HogQL query."),
     "schema": ("schema", "Print every event and property of the catalogue."),

@@ -15,11 +15,12 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from nightpane.errors import LoopError, MissingExtraError
 from nightpane.ids import new_ulid
 
-__all__ = ["MARK", "Outcome", "run_command"]
+__all__ = ["MARK", "Outcome", "end", "new_mark", "run_command"]
 
 MARK = "NIGHTPANE_COMMAND"
 _GRACE_S = 3.0
@@ -63,7 +64,7 @@ def run_command(
     A text is run by ``/bin/sh``, a list as it is. Standard output and error go to ``output``, which
     is made anew. Raises LoopError when it cannot be started, MissingExtraError without psutil.
     """
-    mark = new_ulid()
+    mark = new_mark()
     started = time.monotonic()
     with output.open("wb") as file:
         try:
@@ -88,16 +89,22 @@ def run_command(
         except subprocess.TimeoutExpired:
             timed_out = True
         finally:
-            _end(process, mark)
+            end(process, mark)
     return Outcome(process.returncode, timed_out, time.monotonic() - started, output)
 
 
-def _end(process: subprocess.Popen[bytes], mark: str) -> None:
-    """End the command, its session, and whatever else carries its mark."""
+def new_mark() -> str:
+    """Return a mark for a process: it begins with this process's own, if it has one."""
+    return "/".join(filter(None, [os.environ.get(MARK), new_ulid()]))
+
+
+def end(process: subprocess.Popen[Any], mark: str, *, grace_s: float = _GRACE_S) -> None:
+    """End a process that leads its session: SIGTERM, and after ``grace_s`` SIGKILL for it, the
+    session, and whatever else carries ``mark`` in its environment."""
     if process.poll() is None:
         _signal(process.pid, signal.SIGTERM)
         with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(_GRACE_S)
+            process.wait(grace_s)
     _signal(process.pid, signal.SIGKILL)
     process.wait()
     # What is killed may have started another in the meantime.
@@ -123,7 +130,7 @@ def _kill_marked(mark: str) -> int:
         with contextlib.suppress(psutil.Error, OSError):
             if process.pid == os.getpid() or process.status() == psutil.STATUS_ZOMBIE:
                 continue
-            if process.environ().get(MARK) == mark:
+            if process.environ().get(MARK, "").startswith(mark):
                 process.kill()
                 found += 1
     return found
