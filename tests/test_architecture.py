@@ -48,6 +48,10 @@ MAY_IMPORT = {
         *("ui", "stats", "prices", "otel", "definitions", "flags"),
         *("experiments", "insights", "replay"),
     },
+    "router": {
+        *("errors", "ids", "config", "catalog", "client", "query", "stats", "annotations"),
+        *("token_machine", "server"),
+    },
     "dropin": {"catalog", "client"},
     "doctor": {"errors", "config", "query", "catalog", "client", "boards"},
     "testing": {"errors", "config", "query", "client"},

@@ -320,6 +320,28 @@ export interface TokenMachineRequest {
   latency_ms?: number | null
   /** Token Machine's own id of the request */
   request_id?: string | null
+  /** the team of who called */
+  team?: string | null
+  /** name of the key it was called with; never the key */
+  key_name?: string | null
+  /** id of the routing rules in force */
+  rule_id?: string | null
+  /** what the caller asked for: a model, a task or auto */
+  model_asked?: string | null
+  /** why it was routed where it was */
+  route_reason?: string | null
+  /** the model it was routed to first, which did not answer */
+  stood_in_for?: string | null
+  /** LiteLLM's name of the model */
+  litellm_model?: string | null
+  /** whether the answer came piece by piece */
+  is_stream?: boolean | null
+  /** until the first piece came (ms) */
+  first_piece_ms?: number | null
+  /** whether the answer broke off and another model carried on */
+  was_cut?: boolean | null
+  /** whether the tokens are an estimate */
+  tokens_estimated?: boolean | null
 }
 
 /** What the whole team used. */

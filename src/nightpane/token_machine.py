@@ -94,6 +94,41 @@ class TokenMachine:
             baggage=baggage,
         )
 
+    def feedback(
+        self,
+        request_id: str,
+        quality_score: float,
+        *,
+        graded_by: str | None = None,
+        user_id: str | None = None,
+        task_type: str | None = None,
+        model_used: str | None = None,
+        agent: str | None = None,
+        baggage: Mapping[str, str] | str | None = None,
+        **extra: Any,
+    ) -> str | None:
+        """Emit ``$ai_metric`` named quality_score: the grade of a call whose event is already out.
+
+        ``user_id`` is who made the call, ``graded_by`` who grades it.
+        """
+        properties = {
+            "$ai_metric_name": "quality_score",
+            "$ai_metric_value": quality_score,
+            "request_id": request_id,
+            "graded_by": graded_by,
+            "user_id": user_id,
+            "task_type": task_type,
+            "model_used": model_used,
+        }
+        place = self._place(baggage)
+        return self._pane._track(
+            "$ai_metric",
+            {name: one for name, one in {**properties, **extra}.items() if one is not None},
+            place=place,
+            agent=agent or (place.agent if place is not None else None) or self._agent,
+            distinct_id=None if user_id is None else user_id[:_MAX_DISTINCT_ID],
+        )
+
     def team_summary(
         self,
         *,

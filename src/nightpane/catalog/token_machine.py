@@ -35,6 +35,17 @@ class TokenMachineRequest(Event):
     efficiency_grade: str | None = prop("quality per dollar, as a grade")
     latency_ms: int | None = prop("how long it took", unit="ms", minimum=0)
     request_id: str | None = prop("Token Machine's own id of the request")
+    team: str | None = prop("the team of who called")
+    key_name: str | None = prop("name of the key it was called with; never the key")
+    rule_id: str | None = prop("id of the routing rules in force")
+    model_asked: str | None = prop("what the caller asked for: a model, a task or auto")
+    route_reason: str | None = prop("why it was routed where it was")
+    stood_in_for: str | None = prop("the model it was routed to first, which did not answer")
+    litellm_model: str | None = prop("LiteLLM's name of the model")
+    is_stream: bool | None = prop("whether the answer came piece by piece")
+    first_piece_ms: int | None = prop("until the first piece came", unit="ms", minimum=0)
+    was_cut: bool | None = prop("whether the answer broke off and another model carried on")
+    tokens_estimated: bool | None = prop("whether the tokens are an estimate")
 
 
 @declare("token_machine.team_summary", "token_machine", in_round=False)

@@ -1,0 +1,157 @@
+"""What the proxy works with: rules, models, evidence and ledger, kept up to date while it runs.
+
+A rules file that is changed takes effect within seconds; one that is wrong is told of and passed
+over. When nothing answers for the data, the last evidence stays in force.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import logging
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from nightpane.errors import ConfigError, NightpaneError
+from nightpane.router import rules as rule_files
+from nightpane.router.asked import Asked
+from nightpane.router.ledger import Ledger
+from nightpane.router.refusal import Refusal
+from nightpane.router.routing import Evidence, Route, choose
+from nightpane.router.rules import Key, Rules
+from nightpane.router.upstream import Upstream, Usage
+from nightpane.token_machine import TokenMachine
+
+__all__ = ["Learned", "Service"]
+
+log = logging.getLogger("nightpane")
+
+_LOOK_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """What the data said: evidence by task and model, and each user's letter."""
+
+    evidence: Evidence
+    grades: Mapping[str, str]
+
+
+class Service:
+    """The proxy's state. ``learn`` asks the data; None where there is none to ask.
+
+    Raises ConfigError for rules that cannot be served: see ``rules.read`` and ``Upstream``.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        ledger: Ledger,
+        machine: TokenMachine,
+        *,
+        learn: Callable[[Rules], Learned] | None = None,
+        environ: Mapping[str, str] | None = None,
+    ) -> None:
+        self.path = path
+        self.ledger = ledger
+        self.machine = machine
+        self._learn = learn
+        self._environ = environ
+        self.rules, self.upstream = self._load()
+        self.learned = Learned({}, {})
+        self.learned_at: float | None = None
+        self.problem: str | None = None
+        self._stamp = self._file_stamp()
+
+    def key(self, authorization: str | None) -> Key:
+        """Return who asks. Compares with every key, in the same time whichever it is.
+
+        Raises Refusal (401) for a key that is missing or unknown.
+        """
+        scheme, _, given = (authorization or "").partition(" ")
+        digest = hashlib.sha256(given.strip().encode("utf-8", "replace")).hexdigest()
+        found = [key for key in self.rules.keys if hmac.compare_digest(digest, key.sha256)]
+        if scheme.lower() != "bearer" or not found:
+            raise Refusal(
+                401,
+                "invalid_request_error",
+                "invalid_api_key",
+                "a key of this proxy is needed: Authorization: Bearer KEY",
+                is_final=True,
+                headers={"WWW-Authenticate": "Bearer"},
+            )
+        return found[0]
+
+    def route(self, key: Key, asked: Asked) -> Route:
+        """Return where a request goes. Raises Refusal as ``choose`` does."""
+        return choose(
+            self.rules,
+            self.learned.evidence,
+            key,
+            asked=asked.model,
+            task_type=asked.task_type,
+            is_embedding=asked.is_embedding,
+        )
+
+    def worst_usd(self, route: Route, asked: Asked) -> float:
+        """Return what a request may cost with the dearest model it may go to."""
+        costs = [
+            self.upstream.price(
+                name, Usage(asked.input_tokens, asked.most_output_tokens(self.rules.models[name]))
+            )
+            for name in (route.model, *route.fallbacks)
+        ]
+        return max(cost or 0.0 for cost in costs)
+
+    async def watch(self) -> None:
+        """Keep rules and evidence fresh, until cancelled."""
+        while True:
+            await self._look()
+            await asyncio.sleep(min(_LOOK_S, self.rules.settings.refresh_s))
+
+    async def _look(self) -> None:
+        stamp = self._file_stamp()
+        if stamp != self._stamp:
+            self._stamp = stamp
+            try:
+                self.rules, self.upstream = await asyncio.to_thread(self._load)
+                self.problem, self.learned_at = None, None
+                log.warning("token machine: rules %s are in force", self.rules.id)
+            except NightpaneError as error:
+                self._say(f"the changed rules are not used: {error}")
+        now = time.monotonic()
+        if self._learn is not None and (
+            self.learned_at is None or now - self.learned_at >= self.rules.settings.refresh_s
+        ):
+            self.learned_at = now
+            try:
+                self.learned = await asyncio.to_thread(self._learn, self.rules)
+            except NightpaneError as error:
+                self._say(f"the data was not read: {error}")
+
+    def _load(self) -> tuple[Rules, Upstream]:
+        rules = rule_files.read(self.path, self._environ)
+        upstream = Upstream(rules, self._environ)
+        for key in rules.keys:
+            for name in (key.models or rules.models) if key.has_budget else ():
+                if upstream.prices[name] is None:
+                    raise ConfigError(
+                        f"{self.path}: keys.{key.name} has a budget and may use {name!r}, whose "
+                        "price is not known: set its input_usd_per_million and "
+                        "output_usd_per_million (0 for a model of your own)"
+                    )
+        return rules, upstream
+
+    def _file_stamp(self) -> tuple[int, int] | None:
+        try:
+            about = self.path.stat()
+        except OSError:
+            return None
+        return about.st_mtime_ns, about.st_size
+
+    def _say(self, problem: str) -> None:
+        self.problem = problem
+        log.warning("token machine: %s", problem)
