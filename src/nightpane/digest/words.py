@@ -26,6 +26,7 @@ __all__ = [
     "loop_name",
     "metric_name",
     "next_steps",
+    "p_value",
     "plain",
     "score",
     "usd",
@@ -177,10 +178,12 @@ def evidence(progress: Progress) -> str:
         )
     found = f"{_n(p.new_bests, 'new best')} in {n}, {_since(p.since_best)}; "
     if p.verdict is Verdict.PLATEAU:
-        found += f"at the earlier pace so long a gap has {_p(p.p_gap)} (beta-binomial, Jeffreys)"
+        found += (
+            f"at the earlier pace so long a gap has {p_value(p.p_gap)} (beta-binomial, Jeffreys)"
+        )
     else:
         by = "chance alone does as well" if p.verdict is Verdict.UNCLEAR else "by chance alone"
-        found += f"{by} with {_p(p.p_improving)} (record count or Mann-Kendall, one-sided)"
+        found += f"{by} with {p_value(p.p_improving)} (record count or Mann-Kendall, one-sided)"
     return found + _against_noise(p)
 
 
@@ -216,7 +219,8 @@ def _since(rounds: int) -> str:
     return f"{_n(rounds, 'scored round')} since the last" if rounds else "the last round among them"
 
 
-def _p(value: float | None) -> str:
+def p_value(value: float | None) -> str:
+    """Return a p value."""
     if value is None:
         return "–"
     return "p < 0.001" if value < 0.001 else f"p = {value:.2g}"

@@ -16,6 +16,7 @@ from nightpane.stats.noise import (
     gain_moved,
     noise_of,
     together,
+    typical,
     typical_moved,
     welch,
 )
@@ -50,6 +51,7 @@ __all__ = [
     "rate_upper_bound",
     "record_probability",
     "together",
+    "typical",
     "typical_moved",
     "welch",
     "wilson",

@@ -35,6 +35,7 @@ __all__ = [
     "noise_of",
     "repeated_noise",
     "together",
+    "typical",
     "typical_moved",
     "welch",
 ]
@@ -206,6 +207,17 @@ def gain_moved(
         Measured(gain, times), Measured(0.0, times_before), noise,
         n=tried, n_before=tried, confidence=_ONE_SIDED,
     )  # fmt: skip
+
+
+def typical(scores: Sequence[float]) -> float:
+    """Return the mean without a fifth of the scores at either end.
+
+    Raises ValueError when there are none.
+    """
+    if not scores:
+        raise ValueError("no scores have no typical one")
+    ranked, out = sorted(scores), math.floor(TRIM * len(scores))
+    return fmean(ranked[out : len(ranked) - out])
 
 
 def typical_moved(scores: Sequence[float], before: Sequence[float]) -> Move:
