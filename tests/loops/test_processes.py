@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -61,3 +62,35 @@ def test_a_command_that_ignores_the_polite_signal_is_killed(tmp_path: Path) -> N
 def test_a_command_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(LoopError, match="'no-such-program x' cannot be started"):
         run_command(["no-such-program", "x"], cwd=tmp_path, output=tmp_path / "output")
+
+
+HIDING = """
+import os, subprocess, sys
+code = "import subprocess, sys; print(subprocess.Popen([sys.executable, '-c', " \\
+    "'import time; time.sleep(600)'], start_new_session=True, env={}).pid, flush=True)"
+subprocess.run([sys.executable, "-c", code], env={})
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="orphans are only given to us on Linux")
+def test_a_daemon_that_empties_its_environment_does_not_outlive_it(tmp_path: Path) -> None:
+    done = run_command([sys.executable, "-c", HIDING], cwd=tmp_path, output=tmp_path / "output")
+    assert done.ok
+    assert is_gone(int(done.tail()))
+
+
+def test_it_reads_the_file_it_is_given(tmp_path: Path) -> None:
+    (tmp_path / "told").write_text("a brief", "utf-8")
+    output = tmp_path / "output"
+    assert run_command("cat", cwd=tmp_path, output=output, stdin=tmp_path / "told").ok
+    assert output.read_text("utf-8") == "a brief"
+
+
+def test_two_commands_at_once_leave_each_other_alone(tmp_path: Path) -> None:
+    with ThreadPoolExecutor() as pool:
+        long = pool.submit(
+            run_command, "sleep 0.6; echo done", cwd=tmp_path, output=tmp_path / "long"
+        )
+        for number in range(3):
+            assert run_command("true", cwd=tmp_path, output=tmp_path / f"short{number}").ok
+        assert long.result().tail() == "done\n"

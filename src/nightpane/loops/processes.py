@@ -17,16 +17,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nightpane.errors import LoopError, MissingExtraError
+from nightpane.errors import LoopError
 from nightpane.ids import new_ulid
+from nightpane.loops.adopting import adopting, psutil
 
-__all__ = ["MARK", "Outcome", "end", "new_mark", "run_command"]
+__all__ = ["MARK", "Outcome", "end", "end_leftovers", "end_present", "new_mark", "run_command"]
 
 MARK = "NIGHTPANE_COMMAND"
 _GRACE_S = 3.0
 _TAIL_BYTES = 20_000
 _POLL_S = 0.05
 _MOST_SWEEPS = 20
+_present: set[subprocess.Popen[bytes]] = set()
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,22 +60,30 @@ def run_command(
     output: Path,
     timeout_s: float | None = None,
     environ: Mapping[str, str] | None = None,
+    stdin: Path | None = None,
 ) -> Outcome:
     """Run a command to its end or its time limit; return how it ended, with nothing left running.
 
-    A text is run by ``/bin/sh``, a list as it is. Standard output and error go to ``output``, which
-    is made anew. Raises LoopError when it cannot be started, MissingExtraError without psutil.
+    A text is run by ``/bin/sh``, a list as it is. It reads the file ``stdin``, if any. Standard
+    output and error go to ``output``, which is made anew. Raises LoopError when it cannot be
+    started, MissingExtraError without psutil.
     """
     mark = new_mark()
     started = time.monotonic()
-    with output.open("wb") as file:
+    # Another file, not the same one emptied: whoever still writes to that one writes to nobody.
+    output.unlink(missing_ok=True)
+    with (
+        output.open("xb") as file,
+        Path(stdin or os.devnull).open("rb") as given,
+        adopting() as leaders,
+    ):
         try:
             process = subprocess.Popen(
                 command,
                 shell=isinstance(command, str),
                 cwd=cwd,
                 env={**os.environ, **(environ or {}), MARK: mark},
-                stdin=subprocess.DEVNULL,
+                stdin=given,
                 stdout=file,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
@@ -84,13 +94,31 @@ def run_command(
                 f"the command {shown!r} cannot be started in {cwd}: {error.strerror or error}"
             ) from error
         timed_out = False
+        _present.add(process)
+        leaders.add(process.pid)
         try:
             process.wait(timeout_s)
         except subprocess.TimeoutExpired:
             timed_out = True
         finally:
             end(process, mark)
+            _present.discard(process)
+            leaders.discard(process.pid)
     return Outcome(process.returncode, timed_out, time.monotonic() - started, output)
+
+
+def end_present() -> None:
+    """Kill the commands that run now, at once: from a signal's handler."""
+    for process in tuple(_present):
+        _signal(process.pid, signal.SIGKILL)
+
+
+def end_leftovers(name: str, value: str) -> None:
+    """Kill every process whose environment has the variable: what a killed loop left running."""
+    for _ in range(_MOST_SWEEPS):
+        if not _kill_with(name, value):
+            return
+        time.sleep(_POLL_S)
 
 
 def new_mark() -> str:
@@ -107,11 +135,7 @@ def end(process: subprocess.Popen[Any], mark: str, *, grace_s: float = _GRACE_S)
             process.wait(grace_s)
     _signal(process.pid, signal.SIGKILL)
     process.wait()
-    # What is killed may have started another in the meantime.
-    for _ in range(_MOST_SWEEPS):
-        if not _kill_marked(mark):
-            return
-        time.sleep(_POLL_S)
+    end_leftovers(MARK, mark)
 
 
 def _signal(session: int, number: signal.Signals) -> None:
@@ -119,18 +143,14 @@ def _signal(session: int, number: signal.Signals) -> None:
         os.killpg(session, number)
 
 
-def _kill_marked(mark: str) -> int:
-    """Kill every process of this user whose environment has the mark; return how many."""
-    try:
-        import psutil
-    except ImportError as error:
-        raise MissingExtraError("loops") from error
+def _kill_with(name: str, value: str) -> int:
+    """Kill this user's processes whose variable begins with the value; return how many."""
     found = 0
-    for process in psutil.process_iter():
-        with contextlib.suppress(psutil.Error, OSError):
-            if process.pid == os.getpid() or process.status() == psutil.STATUS_ZOMBIE:
+    for process in psutil().process_iter():
+        with contextlib.suppress(psutil().Error, OSError):
+            if process.pid == os.getpid() or process.status() == psutil().STATUS_ZOMBIE:
                 continue
-            if process.environ().get(MARK, "").startswith(mark):
+            if process.environ().get(name, "").startswith(value):
                 process.kill()
                 found += 1
     return found

@@ -9,19 +9,20 @@ before it.
 from __future__ import annotations
 
 import hashlib
-import os
-import subprocess
+import shutil
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
 from nightpane.errors import LoopError
+from nightpane.loops.git import Git, names_of
+from nightpane.loops.globs import files_of, matches
+from nightpane.loops.guarded import guarded
 
 __all__ = ["Change", "Workspace"]
 
-_TIMEOUT_S = 60
 _MOST_DIFF_CHARS = 2_000_000
 
 
@@ -55,14 +56,18 @@ class Workspace:
         protected: Sequence[str] = (),
         own: Sequence[str] = (),
     ) -> None:
-        self.root = Path(self._find(root))
+        self._git = Git(root)
+        self.root = self._git.root
         self.editable = tuple(editable)
+        self.protected = tuple(protected)
         self._own = frozenset(own)
-        self._protected = tuple(protected)
+        self._branch: str | None = None
         if not self.editable:
             raise LoopError("no file may be edited: name at least one")
+        self._refuse_links()
         self._digests = self._digest()
         self._there = frozenset(self._untracked())
+        self._hidden = frozenset(self._hides())
 
     @property
     def head(self) -> str:
@@ -75,6 +80,11 @@ class Workspace:
         name = self._git("rev-parse", "--abbrev-ref", "HEAD").strip()
         return None if name == "HEAD" else name
 
+    @property
+    def protected_files(self) -> tuple[str, ...]:
+        """The protected files by name, as they were when the loop began."""
+        return tuple(self._digests)
+
     def memory(self) -> dict[str, Any]:
         """Return what is known of the beginning, for a loop that is taken up in a new process."""
         return {"there": sorted(self._there), "digests": self._digests}
@@ -85,9 +95,10 @@ class Workspace:
         Raises LoopError when somebody else has changed files in the meantime: taking the round back
         that was under way would lose them.
         """
+        self._git.unlock()
         self._there = frozenset(memory["there"])
         self._digests = dict(memory["digests"])
-        if foreign := [name for name in self._tracked_changes() if not self.may_edit(name)]:
+        if foreign := [name for name in self.changed() if not self.may_edit(name)]:
             raise LoopError(
                 f"{', '.join(foreign[:5])} in {self.root} changed since the loop was ended: commit "
                 "elsewhere or undo it, then start the loop again"
@@ -98,51 +109,72 @@ class Workspace:
 
         Raises LoopError when tracked files have changes that are not committed.
         """
-        if dirty := self._tracked_changes():
+        self._git.unlock()
+        if dirty := self.changed():
             raise LoopError(
                 f"{self.root} has changes that are not committed ({', '.join(dirty[:5])}): commit "
                 "or stash them, since taking a round back would lose them"
             )
-        exists = self._run("rev-parse", "--verify", "--quiet", f"refs/heads/{branch}")
-        if exists.returncode == 0:
-            if self.branch != branch:
-                self._git("checkout", "--quiet", branch)
-        else:
+        exists = self._git.run("rev-parse", "--verify", "--quiet", f"refs/heads/{branch}")
+        if exists.returncode != 0:
             self._git("checkout", "--quiet", "-b", branch)
+        elif self.branch != branch:
+            self._git("checkout", "--quiet", branch)
+        self._branch = branch
 
-    def change(self) -> Change:
-        """Return what differs from the checked-out commit, new files included.
+    def guarded(self, *more: Path) -> AbstractContextManager[None]:
+        """Put git's settings, hooks and exclusions, and the files ``more``, back when it ends.
 
-        Raises LoopError when a file outside the editable ones was touched.
+        Raises LoopError when they were changed in it.
         """
+        shared = self._git.common_folder
+        settings = [shared / "config", self._git.folder / "config.worktree"]
+        return guarded([shared / "hooks", shared / "info"], [*settings, *more])
+
+    def change(self, base: str | None = None) -> Change:
+        """Return what differs from the commit ``base``, new files included.
+
+        The branch is put back to it first: what a proposer committed itself counts as well. Without
+        ``base`` it is the checked-out commit. Raises LoopError when a file outside the editable
+        ones was touched, or one is a link.
+        """
+        self._git.unlock()
+        self._rejoin(base)
         made = [name for name in self._untracked() if name not in self._there]
-        files = sorted({*self._tracked_changes(), *made})
-        if foreign := [name for name in files if not self.may_edit(name)]:
+        files = sorted({*self.changed(), *made})
+        if foreign := [name for name in files if not self.may_edit(name) or name.endswith("/")]:
             raise LoopError(
                 f"the proposal touches {', '.join(foreign[:5])}; it may edit "
                 f"{', '.join(self.editable)}"
             )
+        if links := [name for name in files if (self.root / name).is_symlink()]:
+            raise LoopError(f"the proposal makes {links[0]} a link: it may only edit files")
         if made:
-            self._git("add", "--intent-to-add", "--", *made)
+            self._git("add", "--force", "--intent-to-add", "--", *made)
         diff = self._git("diff", "--no-color", "--no-ext-diff", "HEAD", "--") if files else ""
         return Change(tuple(files), diff[:_MOST_DIFF_CHARS])
 
     def may_edit(self, name: str) -> bool:
         """Return whether a proposal may touch a file."""
-        protected = any(fnmatchcase(name, glob) for glob in self._protected)
-        return not protected and any(fnmatchcase(name, glob) for glob in self.editable)
+        return matches(name, self.editable) and not matches(name, self.protected)
 
     def commit(self, change: Change, message: str) -> str:
         """Commit a change and return the commit; no hook runs."""
-        self._git("add", "--", *change.files)
-        self._git("commit", "--quiet", "--no-verify", "--message", message)
+        self._git("add", "--force", "--", *change.files)
+        self._git("commit", "--quiet", "--no-verify", "--allow-empty", "--message", message)
         return self.head
 
     def back_to(self, commit: str) -> None:
         """Make the branch and its files those of a commit, and remove what was made since."""
+        self._git.unlock()
+        self._rejoin(None)
         self._git("reset", "--quiet", "--hard", commit)
         for name in self._untracked():
-            if name not in self._there:
+            if name in self._there:
+                continue
+            if name.endswith("/"):
+                shutil.rmtree(self.root / name)
+            else:
                 (self.root / name).unlink(missing_ok=True)
 
     def check_protected(self) -> None:
@@ -152,58 +184,62 @@ class Workspace:
         if changed:
             raise LoopError(
                 f"{', '.join(sorted(changed)[:5])} changed while the loop ran: a score that the "
-                "proposal could have written itself is none"
+                "proposer could have written itself is none"
             )
+
+    def changed(self) -> list[str]:
+        """Return the tracked files that differ from the checked-out commit."""
+        return names_of(self._git("diff", "--name-only", "--no-renames", "-z", "HEAD", "--"))
+
+    def tracked(self, *globs: str) -> list[str]:
+        """Return the tracked files, of some of git's patterns."""
+        return names_of(self._git("ls-files", "-z", "--", *globs))
+
+    def ignored(self) -> list[str]:
+        """Return the files that git ignores."""
+        found = self._git("ls-files", "--others", "--ignored", "--exclude-standard", "-z")
+        return names_of(found)
+
+    def made(self) -> list[str]:
+        """Return the untracked files that are new since the loop began."""
+        return [name for name in self._untracked() if name not in self._there]
+
+    def _rejoin(self, base: str | None) -> None:
+        """Undo what a proposer did with git itself, and leave its files as they are."""
+        if self._branch is not None and self.branch != self._branch:
+            self._git("symbolic-ref", "HEAD", f"refs/heads/{self._branch}")
+        if base is not None and self.head != base:
+            self._git("reset", "--quiet", "--mixed", base)
+        if hidden := [name for name in self._hides() if name not in self._hidden]:
+            self._git("update-index", "--no-assume-unchanged", "--", *hidden)
+            self._git("update-index", "--no-skip-worktree", "--", *hidden)
+
+    def _hides(self) -> list[str]:
+        """Return the files whose changes git was told not to see."""
+        found = names_of(self._git("ls-files", "-v", "-z"))
+        return [one[2:] for one in found if one[0].islower() or one[0] == "S"]
+
+    def _refuse_links(self) -> None:
+        for name in self.tracked():
+            if self.may_edit(name) and (self.root / name).is_symlink():
+                raise LoopError(f"{name} in {self.root} is a link: name the file itself")
 
     def _digest(self) -> dict[str, str]:
         found: dict[str, str] = {}
-        for glob in self._protected:
-            paths = [path for path in self.root.glob(glob) if path.is_file()]
+        for glob in self.protected:
+            paths = list(files_of(self.root, glob))
             if not paths:
                 raise LoopError(f"{glob!r} in {self.root} is to be protected, but is not there")
-            for path in paths:
-                name = path.relative_to(self.root).as_posix()
-                found[name] = hashlib.sha256(path.read_bytes()).hexdigest()
+            found |= {path.relative_to(self.root).as_posix(): _digest_of(path) for path in paths}
         return found
 
-    def _tracked_changes(self) -> list[str]:
-        return _names(self._git("diff", "--name-only", "-z", "HEAD", "--"))
-
     def _untracked(self) -> list[str]:
-        found = _names(self._git("ls-files", "--others", "--exclude-standard", "-z"))
-        return [name for name in found if name not in self._own]
-
-    def _find(self, root: Path) -> str:
-        self.root = Path(root)
-        found = self._run("rev-parse", "--show-toplevel")
-        if found.returncode != 0:
-            raise LoopError(f"{root} is no git repository: begin with 'git init' and a commit")
-        top = found.stdout.strip()
-        if self._run("rev-parse", "--verify", "--quiet", "HEAD").returncode != 0:
-            raise LoopError(f"{top} has no commit yet: commit what the loop begins from")
-        return top
-
-    def _git(self, *arguments: str) -> str:
-        done = self._run(*arguments)
-        if done.returncode != 0:
-            raise LoopError(f"git {arguments[0]} failed in {self.root}: {done.stderr.strip()}")
-        return done.stdout
-
-    def _run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        try:
-            return subprocess.run(
-                ["git", "-C", str(self.root), *arguments],
-                capture_output=True,
-                text=True,
-                encoding="utf-8",
-                errors="surrogateescape",
-                timeout=_TIMEOUT_S,
-                check=False,
-                env={**os.environ, "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"},
-            )
-        except (OSError, subprocess.SubprocessError) as error:
-            raise LoopError(f"git cannot be run in {self.root}: {error}") from error
+        found = names_of(self._git("ls-files", "--others", "--exclude-standard", "-z"))
+        return [name for name in found if name not in self._own and "__pycache__/" not in name]
 
 
-def _names(text: str) -> list[str]:
-    return [name for name in text.split("\0") if name]
+def _digest_of(path: Path) -> str:
+    """Return a file's digest; a link's is of where it leads and of what is there."""
+    target = f"link to {path.readlink()}\n".encode() if path.is_symlink() else b""
+    content = path.read_bytes() if path.is_file() else b""
+    return hashlib.sha256(target + content).hexdigest()
