@@ -34,7 +34,7 @@ MAY_IMPORT = {
     "insights": {"errors", "hogql"},
     "store": {"errors", "ids", "catalog"},
     "boards": {"errors", "query", "stats", "catalog", "management"},
-    "digest": {"errors", "query", "stats", "boards", "catalog"},
+    "digest": {"errors", "query", "stats", "boards", "catalog", "slack"},
     "alerts": {"errors", "query", "stats", "boards"},
     "replay": {"errors", "ids", "query"},
     "optimizer": {"errors", "query", "stats"},

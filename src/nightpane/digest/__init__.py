@@ -1,11 +1,18 @@
-"""The morning: what happened last night, as one value, drawn as a terminal page, Markdown or JSON.
+"""The morning: what happened last night, as one value, drawn as a terminal page, Markdown, HTML,
+a Slack message or JSON.
 
-Knows only the query API. Every figure comes from one of the queries the digest carries.
+Knows only the query API. Every figure comes from one of the queries the digest carries. ``build``
+gives what the page shows, ``compare`` the whole digest.
 """
 
 from nightpane.digest.build import build
-from nightpane.digest.jsonable import to_json
+from nightpane.digest.compare import compare
+from nightpane.digest.compared import Change, Digest
+from nightpane.digest.html import to_html
+from nightpane.digest.jsonable import to_json, whole_json
+from nightpane.digest.links import Links
 from nightpane.digest.markdown import to_markdown
+from nightpane.digest.message import to_slack
 from nightpane.digest.model import (
     Cost,
     Counts,
@@ -18,20 +25,30 @@ from nightpane.digest.model import (
     Standing,
 )
 from nightpane.digest.nights import Night, night_of
+from nightpane.digest.page import Page, page
 
 __all__ = [
+    "Change",
     "Cost",
     "Counts",
+    "Digest",
+    "Links",
     "Loop",
     "Morning",
     "Night",
+    "Page",
     "Quiet",
     "Round",
     "ScoreLine",
     "Stage",
     "Standing",
     "build",
+    "compare",
     "night_of",
+    "page",
+    "to_html",
     "to_json",
     "to_markdown",
+    "to_slack",
+    "whole_json",
 ]

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from collections.abc import Mapping
+from dataclasses import asdict, replace
 from typing import Any
 
-from nightpane.digest import words
+from nightpane.digest import sentences, words
+from nightpane.digest.compared import Digest, LoopReport, Nightly, Regression, ScoreMove
+from nightpane.digest.links import Links
 from nightpane.digest.model import Cost, Counts, Loop, Morning, ScoreLine
-from nightpane.stats import wilson
+from nightpane.stats import Move, wilson
 
-__all__ = ["to_json"]
+__all__ = ["to_json", "whole_json"]
 
 
 def to_json(morning: Morning, *, with_rounds: bool = False) -> dict[str, Any]:
@@ -43,6 +46,105 @@ def to_json(morning: Morning, *, with_rounds: bool = False) -> dict[str, Any]:
             for entry in morning.rounds
         ]
     return found
+
+
+def whole_json(digest: Digest, links: Links) -> dict[str, Any]:
+    """Return the whole digest: ``to_json``'s keys, and what the comparison found."""
+    return {
+        **to_json(digest.morning),
+        "regressions": [_regression(one, links) for one in digest.regressions],
+        "compared": [_report(report, digest, links) for report in digest.loops],
+        "changes_unread": digest.changes_unread,
+    }
+
+
+def _regression(one: Regression, links: Links) -> dict[str, Any]:
+    found = asdict(one)
+    found["links"] = [link for link in map(links.round, one.rounds) if link is not None]
+    return found
+
+
+def _report(report: LoopReport, digest: Digest, links: Links) -> dict[str, Any]:
+    night, week = digest.morning.night.date, report.week
+    return {
+        "project": report.loop.project,
+        "client": report.loop.client,
+        "link": links.night(night, report.loop.project),
+        "last_night": _nightly(report.now),
+        "night_before": None if report.before is None else _nightly(report.before),
+        "week": None if week is None else {
+            "nights": week.nights,
+            **week.figures,
+            "best": _by_metric(week.best),
+            "typical": _by_metric(week.typical),
+            "dims": dict(week.dims),
+        },
+        "scores": [_move(move, digest, links) for move in report.moves],
+        "cases_fallen": [asdict(one) for one in report.fallen],
+    }  # fmt: skip
+
+
+def _nightly(night: Nightly) -> dict[str, Any]:
+    return {
+        "night": night.night.isoformat(),
+        "rounds": night.rounds,
+        "kept": night.kept,
+        "scored": night.scored,
+        "broken": night.failed,
+        "escalations": night.escalations,
+        "escalated_to": dict(night.escalated_to),
+        "cases_fallen": night.cases_fallen,
+        "cost": _cost(night.cost, night.kept),
+        "best": _by_metric(night.best),
+        "typical": _by_metric(night.typical),
+        "dims": dict(night.dims),
+        "stop_reasons": dict(night.stops),
+    }
+
+
+def _by_metric(values: Mapping[str | None, float]) -> list[dict[str, Any]]:
+    return [{"metric": metric, "score": score} for metric, score in values.items()]
+
+
+def _move(move: ScoreMove, digest: Digest, links: Links) -> dict[str, Any]:
+    return {
+        "metric": move.line.metric,
+        "direction": move.line.direction,
+        "verdict": str(move.verdict),
+        "says": sentences.moved(move),
+        "best": _judged(move.best),
+        "typical": _judged(move.typical),
+        "noise": None if move.noise is None else asdict(move.noise),
+        "judged_kept": move.judged_kept,
+        "kept_on_noise": [
+            {
+                **asdict(replace(one, move=None)),
+                "says": sentences.kept_line(one),
+                "link": links.round(one.round_id),
+            }
+            for one in move.kept_on_noise
+        ],
+        "moved_at": None if move.since is None else {
+            "round_id": move.since.round_id,
+            "at": move.since.started_at.isoformat(),
+            "link": links.round(move.since.round_id),
+        },
+        "changes_before": [
+            {"at": one.at.isoformat(), "text": one.text} for one in digest.changes_before(move)
+        ],
+    }  # fmt: skip
+
+
+def _judged(move: Move) -> dict[str, Any]:
+    return {
+        "verdict": str(move.verdict),
+        "change": move.change,
+        "low": move.low,
+        "high": move.high,
+        "confidence": move.confidence,
+        "n": move.n,
+        "n_before": move.n_before,
+    }
 
 
 def _loop(loop: Loop) -> dict[str, Any]:

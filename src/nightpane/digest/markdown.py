@@ -1,48 +1,74 @@
-"""The morning as Markdown that stays Markdown: nothing from the data can become a link or a tag."""
+"""The digest as Markdown that stays Markdown: nothing from the data can become a link or a tag."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
-from nightpane.digest import words
-from nightpane.digest.model import Loop, Morning
+from nightpane.digest.page import Item, Link, Page, Section
+from nightpane.digest.table import Table
 
 __all__ = ["to_markdown"]
 
-_SPECIAL = re.compile(r"([\\`*_\[\]<>|~&@]|(?<=:)/)")
+_SPECIAL = re.compile(r"([\\`*_\[\]<>|~&@#]|(?<=:)/)")
 
 
-def to_markdown(morning: Morning) -> str:
-    """Return the digest as Markdown, ending with a line break."""
-    lines = [
-        f"# Night of {morning.night.label}",
-        "",
-        f"**{_inert(words.headline(morning))}**",
-    ]
-    steps = words.next_steps(morning)
-    if steps:
-        lines += ["", "```", *steps, "```"]
-    for loop in morning.loops:
-        lines += ["", *_loop(loop, morning)]
-    for quiet in morning.quiet:
-        name = _inert(words.loop_name(quiet.project, quiet.client))
-        lines += ["", f"{name} ran {quiet.rounds:,} rounds the night before, and none in this one."]
-    return "\n".join(lines) + "\n"
+def to_markdown(page: Page) -> str:
+    """Return the page as Markdown, ending with a line break."""
+    return "\n".join(_lines(page)) + "\n"
 
 
-def _loop(loop: Loop, morning: Morning) -> list[str]:
-    lines = [f"## {_inert(words.loop_name(loop.project, loop.client))}", ""]
-    for line in loop.scores:
-        name = f"{_inert(words.metric_name(line.metric))}: " if len(loop.scores) > 1 else ""
-        said = _inert(words.evidence(line.progress))
-        lines.append(f"- {name}**{line.progress.verdict}**: {said}.")
-    lines += ["", "| | |", "|---|---|"]
-    lines += [f"| {_inert(name)} | {_inert(value)} |" for name, value in words.facts(loop, morning)]
-    stages = ", ".join(
-        f"{stage.name} {'not emitted' if stage.rounds is None else f'{stage.rounds:,}'}"
-        for stage in loop.counts.stages
-    )
-    return [*lines, f"| rounds that | {stages} |"]
+def _lines(page: Page) -> Iterator[str]:
+    yield from (f"# {page.title}", "", f"**{_inert(page.headline)}**")
+    if page.steps:
+        yield from ("", "```", *page.steps, "```")
+    if page.regressions:
+        yield from ("", f"## Got worse: {len(page.regressions)}", "")
+        for item in page.regressions:
+            yield from _item(item)
+    elif page.calm:
+        yield from ("", page.calm)
+    for section in page.loops:
+        yield from _section(section)
+    for remark in page.remarks:
+        yield from ("", _inert(remark))
+
+
+def _section(section: Section) -> Iterator[str]:
+    yield from ("", f"## {_inert(section.name)}", "")
+    for item in section.verdicts:
+        yield from _item(item)
+    yield ""
+    yield from _table(section.table)
+    yield ""
+    for item in section.notes:
+        yield from _item(item)
+    if section.link is not None:
+        yield f"- {_link(section.link)}"
+
+
+def _item(item: Item) -> Iterator[str]:
+    yield f"- **{_inert(item.word)}**: {_inert(item.says)}"
+    yield from (f"    - {_inert(line)}" for line in item.lines)
+    if item.links:
+        yield f"    - {', '.join(_link(link) for link in item.links)}"
+
+
+def _table(table: Table) -> Iterator[str]:
+    yield _row(table.head)
+    yield _row(("---", *("--:" for _ in table.head[1:])))
+    for row in table.rows:
+        yield _row(tuple(_inert(cell) for cell in row))
+
+
+def _row(cells: tuple[str, ...]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _link(link: Link) -> str:
+    # Addresses are percent-encoded but for their host, which is a setting; parentheses end a link.
+    url = link.url.replace("(", "%28").replace(")", "%29").replace("<", "%3C").replace(">", "%3E")
+    return f"[{_inert(link.text)}]({url})"
 
 
 def _inert(text: str) -> str:

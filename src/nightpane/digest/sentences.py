@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import tzinfo
+
 from nightpane.digest import words
 from nightpane.digest.compared import Change, Fallen, Kept, ScoreMove
 from nightpane.stats import Move, Noise
@@ -74,6 +76,6 @@ def fallen_case(case: Fallen) -> str:
     return f"{name} fell" if case.delta is None else f"{name} by {abs(case.delta):.3g}"
 
 
-def change_line(change: Change) -> str:
-    """Return an annotation with its time, in its own zone."""
-    return f"{change.at:%-d %b %H:%M}  {words.plain(change.text, longest=120)}"
+def change_line(change: Change, tz: tzinfo | None) -> str:
+    """Return an annotation with its time in the zone ``tz``."""
+    return f"{change.at.astimezone(tz):%-d %b %H:%M}  {words.plain(change.text, longest=120)}"

@@ -1,78 +1,79 @@
-"""The morning on a terminal, drawn with rich. Text from the data is never read as markup."""
+"""The digest on a terminal, drawn with rich. Text from the data is never read as markup."""
 
 from __future__ import annotations
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Console
 from rich.padding import Padding
-from rich.table import Table
+from rich.table import Table as Grid
 from rich.text import Text
 
-from nightpane.digest import words
-from nightpane.digest.model import Loop, Morning, ScoreLine
-from nightpane.stats import Verdict
+from nightpane.digest.page import Item, Page, Section, Tone
+from nightpane.digest.table import Table
 
-__all__ = ["print_morning"]
+__all__ = ["print_page"]
 
-_STYLES = {
-    Verdict.IMPROVING: "bold green",
-    Verdict.PLATEAU: "bold yellow",
-    Verdict.STUCK: "bold red",
-    Verdict.UNCLEAR: "bold cyan",
-    Verdict.NOT_ENOUGH_DATA: "dim",
+_STYLES: dict[Tone, str] = {
+    "good": "bold green",
+    "bad": "bold red",
+    "warn": "bold yellow",
+    "plain": "bold cyan",
+    "dim": "dim",
 }
-_BAR = 24
 
 
-def print_morning(morning: Morning, console: Console) -> None:
-    """Draw the digest."""
-    console.print(Text(f"Night of {morning.night.label}", style="dim"))
-    console.print(Text(words.headline(morning), style="bold"))
-    if morning.newest is not None and morning.loops and morning.is_latest:
-        console.print(Text(f"Newest event {words.age(morning.newest, morning.now)}.", style="dim"))
-    for step in words.next_steps(morning):
+def print_page(page: Page, console: Console) -> None:
+    """Draw the page: what got worse first, then a block for each loop."""
+    console.print(Text(page.title, style="dim"))
+    console.print(Text(page.headline, style="bold"))
+    if page.fresh:
+        console.print(Text(page.fresh, style="dim"))
+    for step in page.steps:
         console.print(Text(step))
-    for loop in morning.loops:
-        console.print()
-        console.print(_loop(loop, morning))
-    for quiet in morning.quiet:
-        name = words.loop_name(quiet.project, quiet.client)
-        console.print(
-            Text(f"\n{name} ran {quiet.rounds:,} rounds the night before, and none in this one.")
-        )
+    if page.regressions:
+        console.print(Text(f"\nGot worse: {len(page.regressions)}", style="bold red"))
+        for item in page.regressions:
+            _item(item, console)
+    elif page.calm:
+        console.print(Text(f"\n{page.calm}", style="green"))
+    for section in page.loops:
+        _section(section, console)
+    for remark in page.remarks:
+        console.print(Text(f"\n{remark}"))
 
 
-def _loop(loop: Loop, morning: Morning) -> RenderableType:
-    title = Text(words.loop_name(loop.project, loop.client), style="bold underline")
-    facts = Table.grid(padding=(0, 2))
-    facts.add_column(style="dim", no_wrap=True)
-    facts.add_column()
-    for name, value in words.facts(loop, morning):
-        facts.add_row(name, Text(value))
-    facts.add_row("rounds that", _funnel(loop))
-    parts: list[RenderableType] = [title]
-    parts += [Padding(_verdict(line, several=len(loop.scores) > 1), (0, 0)) for line in loop.scores]
-    return Group(*parts, Padding(facts, (0, 0, 0, 2)))
+def _section(section: Section, console: Console) -> None:
+    console.print()
+    console.print(Text(section.name, style="bold underline"))
+    for item in section.verdicts:
+        _item(item, console)
+    console.print(Padding(_grid(section.table), (0, 0, 0, 2)))
+    for item in section.notes:
+        _item(item, console)
+    if section.link is not None:
+        _address(section.link.url, console)
 
 
-def _verdict(line: ScoreLine, *, several: bool) -> Text:
-    verdict = line.progress.verdict
-    text = Text("  ")
-    if several:
-        text.append(f"{words.metric_name(line.metric)}: ")
-    text.append(str(verdict), style=_STYLES[verdict])
-    return text.append(f"  {words.evidence(line.progress)}.")
+def _item(item: Item, console: Console) -> None:
+    text = Text(item.word, style=_STYLES[item.tone])
+    text.append(f"  {item.says}", style="dim" if item.tone == "dim" else "not bold default")
+    console.print(Padding(text, (0, 0, 0, 2)))
+    for line in item.lines:
+        console.print(Padding(Text(line), (0, 0, 0, 4)))
+    for link in item.links:
+        _address(link.url, console, indent=4)
 
 
-def _funnel(loop: Loop) -> Table:
-    table = Table.grid(padding=(0, 1))
-    table.add_column()
-    table.add_column(justify="right")
-    table.add_column(no_wrap=True)
-    whole = max((stage.rounds or 0 for stage in loop.counts.stages), default=0) or 1
-    for stage in loop.counts.stages:
-        if stage.rounds is None:
-            table.add_row(stage.name, Text("–", style="dim"), Text("not emitted", style="dim"))
-            continue
-        bar = "█" * round(_BAR * stage.rounds / whole)
-        table.add_row(stage.name, f"{stage.rounds:,}", Text(bar, style="blue"))
-    return table
+def _address(url: str, console: Console, *, indent: int = 2) -> None:
+    # Never wrapped: a reader copies it, or the terminal makes it a link.
+    console.print(Text(" " * indent + url, style="dim"), soft_wrap=True)
+
+
+def _grid(table: Table) -> Grid:
+    grid = Grid.grid(padding=(0, 2))
+    grid.add_column(style="dim")
+    for _ in table.head[1:]:
+        grid.add_column(justify="right")
+    grid.add_row(*(Text(cell, style="dim") for cell in table.head))
+    for name, *cells in table.rows:
+        grid.add_row(Text(name), *(Text(cell) for cell in cells))
+    return grid

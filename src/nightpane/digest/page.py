@@ -1,0 +1,202 @@
+"""The digest as one page of plain text parts, so that each renderer only has to draw them.
+
+Text from the data is on one line and free of control characters here, but not escaped: every
+renderer does that in its own way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from nightpane.digest import sentences, words
+from nightpane.digest.compared import Digest, LoopReport, Regression, ScoreMove
+from nightpane.digest.links import Links
+from nightpane.digest.model import Round
+from nightpane.digest.table import Table, funnel, table
+from nightpane.stats import Moved, Verdict
+
+__all__ = ["Item", "Link", "Page", "Section", "Tone", "page"]
+
+Tone = Literal["good", "bad", "warn", "plain", "dim"]
+_SHOWN = 3
+_MOVED: dict[Moved, Tone] = {
+    Moved.IMPROVED: "good",
+    Moved.WORSE: "bad",
+    Moved.WITHIN_NOISE: "plain",
+    Moved.NOT_ENOUGH_DATA: "dim",
+}
+_PROGRESS: dict[Verdict, Tone] = {
+    Verdict.IMPROVING: "good",
+    Verdict.PLATEAU: "warn",
+    Verdict.STUCK: "bad",
+    Verdict.UNCLEAR: "plain",
+    Verdict.NOT_ENOUGH_DATA: "dim",
+}
+_CHANCE = "coincidence in time, no cause is known"
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A text that leads somewhere."""
+
+    text: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A word with its tone, what it says, the lines below it, and where to look."""
+
+    tone: Tone
+    word: str
+    says: str
+    lines: tuple[str, ...] = ()
+    links: tuple[Link, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A loop: its verdicts, its table, and what there is to note."""
+
+    name: str
+    link: Link | None
+    verdicts: tuple[Item, ...]
+    table: Table
+    notes: tuple[Item, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """The digest from top to bottom. ``calm`` stands in place of regressions where there are none,
+    ``steps`` say what to do when there is nothing at all."""
+
+    title: str
+    headline: str
+    fresh: str
+    regressions: tuple[Item, ...]
+    calm: str
+    loops: tuple[Section, ...]
+    remarks: tuple[str, ...]
+    steps: tuple[str, ...]
+
+
+def page(digest: Digest, links: Links) -> Page:
+    """Return the digest's page, with links where the server has pages."""
+    morning = digest.morning
+    fresh = ""
+    if morning.newest is not None and morning.loops and morning.is_latest:
+        fresh = f"Newest event {words.age(morning.newest, morning.now)}."
+    return Page(
+        title=f"Night of {morning.night.label}",
+        headline=words.headline(morning),
+        fresh=fresh,
+        regressions=tuple(_regression(one, digest, links) for one in digest.regressions),
+        calm="Nothing got worse beyond noise." if digest.loops else "",
+        loops=tuple(_section(report, digest, links) for report in digest.loops),
+        remarks=_remarks(digest),
+        steps=words.next_steps(morning),
+    )
+
+
+def _regression(one: Regression, digest: Digest, links: Links) -> Item:
+    project = None if one.project == "(none)" else one.project
+    found = [
+        *(_link("round", links.round(each)) for each in one.rounds),
+        _link("night", links.night(digest.morning.night.date, project)),
+    ]
+    return Item(
+        "bad",
+        words.loop_name(one.project, one.client),
+        one.says,
+        (one.evidence,),
+        tuple(link for link in found if link is not None),
+    )
+
+
+def _section(report: LoopReport, digest: Digest, links: Links) -> Section:
+    loop = report.loop
+    project = None if loop.project == "(none)" else loop.project
+    return Section(
+        name=words.loop_name(loop.project, loop.client),
+        link=_link("the night", links.night(digest.morning.night.date, project)),
+        verdicts=tuple(
+            item for move in report.moves for item in _verdicts(move, several=len(report.moves) > 1)
+        ),
+        table=table(report),
+        notes=tuple(_notes(report, digest, links)),
+    )
+
+
+def _verdicts(move: ScoreMove, *, several: bool) -> Sequence[Item]:
+    name = f"{words.metric_name(move.line.metric)}: " if several else ""
+    progress = move.line.progress
+    against = Item(_MOVED[move.verdict], str(move.verdict), f"{name}{sentences.moved(move)}")
+    said = f"{name}{words.evidence(progress)}"
+    return against, Item(_PROGRESS[progress.verdict], str(progress.verdict), said)
+
+
+def _notes(report: LoopReport, digest: Digest, links: Links) -> Sequence[Item]:
+    found: list[Item] = []
+    for move in report.moves:
+        if move.kept_on_noise:
+            found.append(_kept_on_noise(move, links))
+        if move.since is not None:
+            found.append(_changes(move, move.since, digest, links))
+    if report.loop.failure_modes:
+        found.append(Item("dim", "reverted for", words.listed(report.loop.failure_modes)))
+    found.append(Item("dim", "funnel", funnel(report.loop.counts)))
+    if not report.now.cost.complete and report.now.cost.known_usd is not None:
+        found.append(Item("dim", "cost", words.cost(report.now.cost)))
+    return found
+
+
+def _kept_on_noise(move: ScoreMove, links: Links) -> Item:
+    noisy = move.kept_on_noise
+    shown = [
+        f"{words.plain(one.round_id, longest=40)}: {sentences.kept_line(one)}"
+        for one in noisy[:_SHOWN]
+    ]
+    if len(noisy) > _SHOWN:
+        shown.append(f"and {len(noisy) - _SHOWN:,} more")
+    found = (
+        _link(words.plain(one.round_id, longest=40), links.round(one.round_id))
+        for one in noisy[:_SHOWN]
+    )
+    kept = "round was" if move.judged_kept == 1 else "rounds were"
+    return Item(
+        "warn",
+        "kept on noise",
+        f"{len(noisy):,} of {move.judged_kept:,} kept {kept} kept with a gain that noise explains",
+        tuple(shown),
+        tuple(link for link in found if link is not None),
+    )
+
+
+def _changes(move: ScoreMove, since: Round, digest: Digest, links: Links) -> Item:
+    found = digest.changes_before(move)
+    link = _link("first round after the move", links.round(since.round_id))
+    when = f"{since.started_at.astimezone(digest.morning.night.start.tzinfo):%-d %b %H:%M}"
+    if digest.changes is None:
+        says = f"annotations could not be read: {words.plain(digest.changes_unread or '')}"
+    elif not found:
+        says = f"no annotation in the 24 hours before the first round after the move ({when})"
+    else:
+        says = f"in the 24 hours before the first round after the move ({when}); {_CHANCE}"
+    lines = tuple(
+        sentences.change_line(one, digest.morning.night.start.tzinfo) for one in found[-_SHOWN:]
+    )
+    return Item("plain", "noted before", says, lines, () if link is None else (link,))
+
+
+def _remarks(digest: Digest) -> tuple[str, ...]:
+    return tuple(
+        f"{words.loop_name(quiet.project, quiet.client)} ran {quiet.rounds:,} "
+        f"{'round' if quiet.rounds == 1 else 'rounds'} the night before, and none in this one."
+        for quiet in digest.morning.quiet
+    )
+
+
+def _link(text: str, url: str | None) -> Link | None:
+    return None if url is None else Link(text, url)
