@@ -358,11 +358,13 @@ export interface TokenMachineTeamSummary {
   best_performer?: string | null
   /** task types that may need a better model */
   escalation_candidates?: string[] | null
+  /** the day it is about, of UTC */
+  day?: string | null
 }
 
 /** Something in the routing looks wrong. */
 export interface TokenMachineAnomaly {
-  /** what kind; known values: wrong_model */
+  /** what kind; known values: wrong_model, cost_spike, latency_spike, error_spike */
   type?: string | null
   /** who called: a distinct_id, a person's or an agent's */
   user_id?: string | null
@@ -374,6 +376,12 @@ export interface TokenMachineAnomaly {
   task_type?: string | null
   /** what to do about it */
   recommendation?: string | null
+  /** the model it is about */
+  model_used?: string | null
+  /** the day it is about, of UTC */
+  day?: string | null
+  /** the figures it is judged by */
+  evidence?: Record<string, unknown> | null
 }
 
 /** A call of a model, or another of PostHog's LLM events. */

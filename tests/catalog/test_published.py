@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from nightpane import catalog
 from nightpane.catalog.reference import markdown
 
-SCHEMA_DIGEST = "cecfe7e3d7f10a42e55138e1882e47e9ec04ced951996d05aa5c9483dabeda97"
+SCHEMA_DIGEST = "to"
 
 DOCS = Path(__file__).parents[2] / "docs"
 SCHEMA = catalog.json_schema()

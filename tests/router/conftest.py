@@ -16,9 +16,10 @@ from tests.router.upstreams import Fake
 
 import nightpane
 from nightpane.router.ledger import Ledger
+from nightpane.router.report import Learned
 from nightpane.router.rules import Rules
 from nightpane.router.serve import make_server
-from nightpane.router.service import Learned, Service
+from nightpane.router.service import Service
 from nightpane.token_machine import TokenMachine
 
 ENVIRON = {

@@ -36,7 +36,7 @@ STOP_REASONS = (
     "error",
     "interrupted",
 )
-ANOMALY_TYPES = ("wrong_model",)
+ANOMALY_TYPES = ("wrong_model", "cost_spike", "latency_spike", "error_spike")
 # One taxonomy for the loops and for Token Machine: <loop>.<verb>.
 TASK_TYPES = tuple(
     f"{loop}.{verb}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from nightpane.catalog.spec import Event, declare, prop
 from nightpane.catalog.taxonomy import ANOMALY_TYPES, TASK_TYPES
@@ -58,6 +59,7 @@ class TokenMachineTeamSummary(Event):
     worst_performer: str | None = prop("who got the least quality for a dollar")
     best_performer: str | None = prop("who got the most")
     escalation_candidates: list[str] | None = prop("task types that may need a better model")
+    day: str | None = prop("the day it is about, of UTC")
 
 
 @declare("token_machine.anomaly", "token_machine", in_round=False)
@@ -68,3 +70,6 @@ class TokenMachineAnomaly(Event):
     user_id: str | None = prop(_USER)
     task_type: str | None = prop(_TASK, known=TASK_TYPES)
     recommendation: str | None = prop("what to do about it")
+    model_used: str | None = prop("the model it is about")
+    day: str | None = prop("the day it is about, of UTC")
+    evidence: Mapping[str, Any] | None = prop("the figures it is judged by")

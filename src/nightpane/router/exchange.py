@@ -104,7 +104,7 @@ class Exchange:
             input_tokens=usage.input_tokens,
             output_tokens=usage.output_tokens,
             cost_usd=cost_usd if usage.input_tokens is not None else None,
-            efficiency_grade=self._service.learned.grades.get(self._key.user),
+            efficiency_grade=self._service.learned.letters.get(self._key.user),
             latency_ms=round((time.monotonic() - self._began) * 1000),
             request_id=self.request_id,
             span_id=self._span_id,

@@ -30,6 +30,7 @@ create table if not exists call (
 create table if not exists spent (
     key text not null, day text not null, usd real not null, primary key (key, day)
 ) without rowid;
+create table if not exists told (what text primary key) without rowid;
 """
 
 
@@ -128,6 +129,12 @@ class Ledger:
             (request_id,),
         ).fetchone()
         return None if row is None else Call(*row)
+
+    def is_first(self, what: str) -> bool:
+        """Tell whether something is to be told for the first time; from then on it never is."""
+        with self._writing():
+            done = self._db.execute("insert or ignore into told values (?)", (what,))
+            return done.rowcount == 1
 
     def close(self) -> None:
         """Close the file."""

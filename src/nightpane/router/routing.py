@@ -7,8 +7,9 @@ from enough graded calls. Of those that hold it, the one whose calls cost least 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from nightpane.router.figures import Sums
 from nightpane.router.refusal import Refusal
 from nightpane.router.rules import AUTO, Key, Rules, TaskType
 
@@ -31,7 +32,8 @@ class Fit:
     low: float | None
     high: float | None
     mean_cost_usd: float | None
-    mean_latency_ms: float | None
+    typical_latency_ms: float | None
+    sums: Sums = field(repr=False)
 
 
 Evidence = Mapping[tuple[str, str], Fit]

@@ -141,8 +141,8 @@ def rule_id(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def read(path: Path, environ: Mapping[str, str] | None = None) -> Rules:
-    """Return the rules of a file. Raises ConfigError, naming the field that is wrong."""
+def read(path: Path, environ: Mapping[str, str] | None = None, *, needs_keys: bool = True) -> Rules:
+    """Return the rules of a file. Raises ConfigError as ``parse`` does."""
     try:
         text = path.read_text("utf-8")
     except FileNotFoundError as error:
@@ -151,14 +151,21 @@ def read(path: Path, environ: Mapping[str, str] | None = None) -> Rules:
         ) from error
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} cannot be read: {error}") from error
-    return parse(text, str(path), environ)
+    return parse(text, str(path), environ, needs_keys=needs_keys)
 
 
-def parse(text: str, where: str, environ: Mapping[str, str] | None = None) -> Rules:
+def parse(
+    text: str,
+    where: str,
+    environ: Mapping[str, str] | None = None,
+    *,
+    needs_keys: bool = True,
+) -> Rules:
     """Return the rules of a file's text; ``environ`` stands in for the process's own.
 
-    Raises ConfigError for a field that is missing, unknown or unusable, for a key that is not in
-    the environment, and for a secret in the file.
+    Without ``needs_keys`` a key that is not in the environment is one that nobody has. Raises
+    ConfigError for a field that is missing, unknown or unusable, for a key that is not in the
+    environment, and for a secret in the file.
     """
     try:
         document = tomllib.loads(text)
@@ -182,7 +189,7 @@ def parse(text: str, where: str, environ: Mapping[str, str] | None = None) -> Ru
         models=models,
         settings=settings,
         task_types=_task_types(tasks, models, settings.fallbacks),
-        keys=_keys(keys, models, environ),
+        keys=_keys(keys, models, environ if needs_keys else None),
         grading=_grading(grades),
     )
 
@@ -233,7 +240,7 @@ def _settings(fields: Fields, models: Mapping[str, Model]) -> Settings:
         fallbacks=_models_named(fields, "fallbacks", models),
         project=fields.text("project"),
         days=fields.count("days", 30, high=3650),
-        min_graded=fields.count("min_graded", 20, low=2),
+        min_graded=fields.count("min_graded", 20, low=5),
         confidence=fields.sure("confidence", 0.95, low=0.5, high=0.9999),
         refresh_s=fields.sure("refresh_s", 300.0, low=0.1),
         max_body_bytes=fields.count("max_body_bytes", 4 * 1024 * 1024),
@@ -281,20 +288,22 @@ def _task(
 
 
 def _keys(
-    table: Fields, models: Mapping[str, Model], environ: Mapping[str, str]
+    table: Fields, models: Mapping[str, Model], environ: Mapping[str, str] | None
 ) -> tuple[Key, ...]:
     keys = [_key(_name(table, name), table.table(name), models, environ) for name in table.names()]
     if not keys:
         raise ConfigError(f"{table.where}: nobody may ask; add [keys.NAME]")
     seen: dict[str, str] = {}
     for key in keys:
-        if other := seen.get(key.sha256):
+        if key.sha256 and (other := seen.get(key.sha256)):
             raise ConfigError(f"{table.where}.{key.name} has the same key as {other}")
         seen[key.sha256] = key.name
     return tuple(keys)
 
 
-def _key(name: str, fields: Fields, models: Mapping[str, Model], environ: Mapping[str, str]) -> Key:
+def _key(
+    name: str, fields: Fields, models: Mapping[str, Model], environ: Mapping[str, str] | None
+) -> Key:
     key = Key(
         name=name,
         sha256=_digest(fields, environ),
@@ -310,7 +319,8 @@ def _key(name: str, fields: Fields, models: Mapping[str, Model], environ: Mappin
     return key
 
 
-def _digest(fields: Fields, environ: Mapping[str, str]) -> str:
+def _digest(fields: Fields, environ: Mapping[str, str] | None) -> str:
+    """Return a key's SHA-256, empty where there is no environment to look it up in."""
     given, name = fields.text("sha256"), _env(fields, "env")
     if (given is None) == (name is None):
         raise ConfigError(f"{fields.where} needs env (a variable's name) or sha256: one of them")
@@ -318,6 +328,8 @@ def _digest(fields: Fields, environ: Mapping[str, str]) -> str:
         if not _SHA256.fullmatch(given):
             raise ConfigError(f"{fields.where}.sha256 is not 64 hex digits in lower case")
         return given
+    if environ is None:
+        return ""
     value = environ.get(str(name), "")
     if len(value) < _LEAST_KEY_CHARS:
         raise ConfigError(
@@ -332,7 +344,7 @@ def _grading(fields: Fields) -> Grading:
     letters = fields.table("thresholds")
     thresholds = [(name, letters.sure(name, 0.0)) for name in letters.names()]
     thresholds.sort(key=lambda one: -one[1])
-    grading = Grading(thresholds=tuple(thresholds), min_calls=fields.count("min_calls", 20, low=2))
+    grading = Grading(thresholds=tuple(thresholds), min_calls=fields.count("min_calls", 20, low=5))
     fields.done()
     return grading
 

@@ -12,7 +12,6 @@ import hmac
 import logging
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from nightpane.errors import ConfigError, NightpaneError
@@ -20,24 +19,18 @@ from nightpane.router import rules as rule_files
 from nightpane.router.asked import Asked
 from nightpane.router.ledger import Ledger
 from nightpane.router.refusal import Refusal
-from nightpane.router.routing import Evidence, Route, choose
+from nightpane.router.report import Learned, tell
+from nightpane.router.routing import Route, choose
 from nightpane.router.rules import Key, Rules
-from nightpane.router.upstream import Upstream, Usage
+from nightpane.router.upstream import Upstream, Usage, unpriced
+from nightpane.router.versions import Versions
 from nightpane.token_machine import TokenMachine
 
-__all__ = ["Learned", "Service"]
+__all__ = ["Service"]
 
 log = logging.getLogger("nightpane")
 
 _LOOK_S = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class Learned:
-    """What the data said: evidence by task and model, and each user's letter."""
-
-    evidence: Evidence
-    grades: Mapping[str, str]
 
 
 class Service:
@@ -129,20 +122,20 @@ class Service:
             self.learned_at = now
             try:
                 self.learned = await asyncio.to_thread(self._learn, self.rules)
+                for one, is_over in zip(self.learned.reports, (True, False), strict=False):
+                    tell(one, self.machine, self.ledger, is_over=is_over)
             except NightpaneError as error:
                 self._say(f"the data was not read: {error}")
 
     def _load(self) -> tuple[Rules, Upstream]:
         rules = rule_files.read(self.path, self._environ)
+        try:
+            Versions(self.path).remember()
+        except NightpaneError as error:
+            log.warning("token machine: this version of the rules is not kept: %s", error)
         upstream = Upstream(rules, self._environ)
-        for key in rules.keys:
-            for name in (key.models or rules.models) if key.has_budget else ():
-                if upstream.prices[name] is None:
-                    raise ConfigError(
-                        f"{self.path}: keys.{key.name} has a budget and may use {name!r}, whose "
-                        "price is not known: set its input_usd_per_million and "
-                        "output_usd_per_million (0 for a model of your own)"
-                    )
+        if problems := unpriced(rules, upstream):
+            raise ConfigError(f"{self.path}: {problems[0]}")
         return rules, upstream
 
     def _file_stamp(self) -> tuple[int, int] | None:

@@ -19,7 +19,7 @@ from nightpane.errors import ConfigError, MissingExtraError
 from nightpane.router.refusal import Refusal
 from nightpane.router.rules import Model, Rules
 
-__all__ = ["Answer", "Upstream", "Usage", "served_by"]
+__all__ = ["Answer", "Upstream", "Usage", "served_by", "unpriced"]
 
 _PER_MILLION = 1e-6
 # The names of LiteLLM's exceptions before the provider's own words.
@@ -173,6 +173,18 @@ class Upstream:
         if status in (400, 413, 422):
             return Refusal(400, "invalid_request_error", "upstream_refused", text)
         return Refusal(502, "api_error", "upstream_error", text)
+
+
+def unpriced(rules: Rules, upstream: Upstream) -> list[str]:
+    """Return what is wrong with prices: a budget cannot be kept for a model without one."""
+    return [
+        f"keys.{key.name} has a budget and may use {name!r}, whose price is not known: set its "
+        "input_usd_per_million and output_usd_per_million (0 for a model of your own)"
+        for key in rules.keys
+        if key.has_budget
+        for name in key.models or rules.models
+        if upstream.prices[name] is None
+    ]
 
 
 def _quiet_litellm() -> Any:
