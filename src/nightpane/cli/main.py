@@ -33,6 +33,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "schema": ("schema", "Print every event and property of the catalogue."),
     "spool": ("spool", "Look at the spool, or deliver what is in it."),
     "tail": ("tail", "Follow events as they arrive."),
+    "token-machine": ("token_machine", "Route model calls to the cheapest model that is good."),
     "trace": ("trace", "Replay one round as a tree in time."),
     "up": ("up", "Start the local server and its pane."),
 }
