@@ -45,7 +45,7 @@ def test_the_terminal_tells_the_night(server: LocalServer) -> None:
     for said in (
         "Night of 8 to 9 March 2026",
         "cli ran 2 rounds and kept 1; best m 2, 1 better than 1 the night before.",
-        "2, kept 1 = 50% (95 % interval 9 to 91 %)",
+        "1 = 50% (9–91)",
         "at least $0.50 (known for 1 of 2 rounds)",
         "crash 1",
         "budget 1",

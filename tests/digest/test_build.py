@@ -12,6 +12,7 @@ from tests.pane_events import event, one_round, send
 
 from nightpane import digest
 from nightpane.digest.queries import SERIES_LIMIT
+from nightpane.digest.words import next_steps
 from nightpane.stats import Verdict
 from nightpane.testing import LocalServer
 
@@ -219,7 +220,7 @@ def test_a_loop_that_fell_silent_is_named(server: LocalServer) -> None:
 def test_nothing_at_all_says_what_to_do(server: LocalServer) -> None:
     found = morning(server, "never seen", now=EVENING)
     assert found.newest is None
-    assert "nightpane demo" in digest.to_markdown(found)
+    assert "nightpane demo" in "\n".join(next_steps(found))
     assert digest.to_json(found)["loops"] == []
 
 

@@ -61,6 +61,8 @@ def _document(page: Page) -> Iterator[str]:
     yield f'<meta http-equiv="Content-Security-Policy" content="{escape(_POLICY)}">'
     yield f"<title>{escape(page.title)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>"
     yield f'<main>\n<h1>{escape(page.title)}</h1>\n<p class="headline">{escape(page.headline)}</p>'
+    if page.against:
+        yield f"<p>{escape(page.against)}</p>"
     if page.fresh:
         yield f'<p class="soft">{escape(page.fresh)}</p>'
     if page.steps:
@@ -91,9 +93,11 @@ def _section(section: Section) -> Iterator[str]:
 def _item(item: Item) -> str:
     text = f'<div class="item"><b class="{item.tone}">{escape(item.word)}</b>'
     text += f'<span class="{"dim" if item.tone == "dim" else ""}">{escape(item.says)}</span>'
-    lines = [escape(line) for line in item.lines]
-    if item.links:
-        lines.append(", ".join(_link(link) for link in item.links))
+    lines = []
+    for point in item.points:
+        links = ", ".join(_link(link) for link in point.links)
+        lines += [" · ".join(part for part in (escape(point.text), links) if part)]
+    lines = [line for line in lines if line]
     if lines:
         text += "<ul>" + "".join(f"<li>{line}</li>" for line in lines) + "</ul>"
     return text + "</div>"

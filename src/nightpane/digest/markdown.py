@@ -20,6 +20,8 @@ def to_markdown(page: Page) -> str:
 
 def _lines(page: Page) -> Iterator[str]:
     yield from (f"# {page.title}", "", f"**{_inert(page.headline)}**")
+    if page.against:
+        yield from ("", page.against)
     if page.steps:
         yield from ("", "```", *page.steps, "```")
     if page.regressions:
@@ -49,9 +51,11 @@ def _section(section: Section) -> Iterator[str]:
 
 def _item(item: Item) -> Iterator[str]:
     yield f"- **{_inert(item.word)}**: {_inert(item.says)}"
-    yield from (f"    - {_inert(line)}" for line in item.lines)
-    if item.links:
-        yield f"    - {', '.join(_link(link) for link in item.links)}"
+    for point in item.points:
+        parts = [_inert(point.text)] if point.text else []
+        parts += [", ".join(_link(link) for link in point.links)] if point.links else []
+        if parts:
+            yield f"    - {' · '.join(parts)}"
 
 
 def _table(table: Table) -> Iterator[str]:

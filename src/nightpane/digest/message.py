@@ -26,6 +26,8 @@ def to_slack(page: Page) -> str:
 def _lines(page: Page) -> Iterator[str]:
     yield f"*{_inert(page.title)}*"
     yield _inert(page.headline)
+    if page.against:
+        yield page.against
     if page.regressions:
         yield f"\n*Got worse: {len(page.regressions)}*"
         for item in page.regressions:
@@ -53,9 +55,10 @@ def _section(section: Section) -> Iterator[str]:
 
 def _item(item: Item) -> Iterator[str]:
     yield f"• *{_inert(item.word)}* {_inert(item.says)}"
-    yield from (f"    {_inert(line)}" for line in item.lines)
-    if item.links:
-        yield "    " + ", ".join(_link(link) for link in item.links)
+    for point in item.points:
+        parts = [_inert(point.text), ", ".join(_link(link) for link in point.links)]
+        if any(parts):
+            yield "    " + " · ".join(part for part in parts if part)
 
 
 def _link(link: Link) -> str:

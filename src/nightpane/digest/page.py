@@ -6,7 +6,7 @@ renderer does that in its own way.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -17,7 +17,7 @@ from nightpane.digest.model import Round
 from nightpane.digest.table import Table, funnel, table
 from nightpane.stats import Moved, Verdict
 
-__all__ = ["Item", "Link", "Page", "Section", "Tone", "page"]
+__all__ = ["Item", "Link", "Page", "Point", "Section", "Tone", "page"]
 
 Tone = Literal["good", "bad", "warn", "plain", "dim"]
 _SHOWN = 3
@@ -46,14 +46,21 @@ class Link:
 
 
 @dataclass(frozen=True, slots=True)
+class Point:
+    """A line of evidence below an item, and where to look; the text may be empty."""
+
+    text: str
+    links: tuple[Link, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Item:
-    """A word with its tone, what it says, the lines below it, and where to look."""
+    """A word with its tone, what it says in one line, and the points below it."""
 
     tone: Tone
     word: str
     says: str
-    lines: tuple[str, ...] = ()
-    links: tuple[Link, ...] = ()
+    points: tuple[Point, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +81,7 @@ class Page:
 
     title: str
     headline: str
+    against: str
     fresh: str
     regressions: tuple[Item, ...]
     calm: str
@@ -91,6 +99,7 @@ def page(digest: Digest, links: Links) -> Page:
     return Page(
         title=f"Night of {morning.night.label}",
         headline=words.headline(morning),
+        against=_against(digest),
         fresh=fresh,
         regressions=tuple(_regression(one, digest, links) for one in digest.regressions),
         calm="Nothing got worse beyond noise." if digest.loops else "",
@@ -98,6 +107,14 @@ def page(digest: Digest, links: Links) -> Page:
         remarks=_remarks(digest),
         steps=words.next_steps(morning),
     )
+
+
+def _against(digest: Digest) -> str:
+    verdicts = [move.verdict for report in digest.loops for move in report.moves]
+    said = [f"{verdicts.count(word)} {word}" for word in Moved if word in verdicts]
+    if not said:
+        return ""
+    return f"Against the night before: {', '.join(said) if len(verdicts) > 1 else verdicts[0]}."
 
 
 def _regression(one: Regression, digest: Digest, links: Links) -> Item:
@@ -110,8 +127,7 @@ def _regression(one: Regression, digest: Digest, links: Links) -> Item:
         "bad",
         words.loop_name(one.project, one.client),
         one.says,
-        (one.evidence,),
-        tuple(link for link in found if link is not None),
+        (Point(one.evidence, _links(found)),),
     )
 
 
@@ -132,9 +148,12 @@ def _section(report: LoopReport, digest: Digest, links: Links) -> Section:
 def _verdicts(move: ScoreMove, *, several: bool) -> Sequence[Item]:
     name = f"{words.metric_name(move.line.metric)}: " if several else ""
     progress = move.line.progress
-    against = Item(_MOVED[move.verdict], str(move.verdict), f"{name}{sentences.moved(move)}")
+    night, why = f"{name}{sentences.moved(move)}", sentences.moved_why(move)
     said = f"{name}{words.evidence(progress)}"
-    return against, Item(_PROGRESS[progress.verdict], str(progress.verdict), said)
+    return (
+        Item(_MOVED[move.verdict], str(move.verdict), night, (Point(why),) if why else ()),
+        Item(_PROGRESS[progress.verdict], str(progress.verdict), said),
+    )
 
 
 def _notes(report: LoopReport, digest: Digest, links: Links) -> Sequence[Item]:
@@ -154,40 +173,35 @@ def _notes(report: LoopReport, digest: Digest, links: Links) -> Sequence[Item]:
 
 def _kept_on_noise(move: ScoreMove, links: Links) -> Item:
     noisy = move.kept_on_noise
-    shown = [
-        f"{words.plain(one.round_id, longest=40)}: {sentences.kept_line(one)}"
-        for one in noisy[:_SHOWN]
-    ]
+    points = []
+    for one in noisy[:_SHOWN]:
+        name = words.plain(one.round_id, longest=40)
+        link = _link(name, links.round(one.round_id))
+        said = sentences.kept_line(one)
+        points.append(Point(said if link else f"{name}: {said}", _links([link])))
     if len(noisy) > _SHOWN:
-        shown.append(f"and {len(noisy) - _SHOWN:,} more")
-    found = (
-        _link(words.plain(one.round_id, longest=40), links.round(one.round_id))
-        for one in noisy[:_SHOWN]
-    )
-    kept = "round was" if move.judged_kept == 1 else "rounds were"
-    return Item(
-        "warn",
-        "kept on noise",
-        f"{len(noisy):,} of {move.judged_kept:,} kept {kept} kept with a gain that noise explains",
-        tuple(shown),
-        tuple(link for link in found if link is not None),
-    )
+        points.append(Point(f"and {len(noisy) - _SHOWN:,} more"))
+    kept = "round" if move.judged_kept == 1 else "rounds"
+    explains = "explains" if move.noise is None or move.noise.is_repeated else "may explain"
+    says = f"{len(noisy):,} of {move.judged_kept:,} kept {kept}: a gain that noise {explains}"
+    return Item("warn", "kept on noise", says, tuple(points))
 
 
 def _changes(move: ScoreMove, since: Round, digest: Digest, links: Links) -> Item:
     found = digest.changes_before(move)
     link = _link("first round after the move", links.round(since.round_id))
-    when = f"{since.started_at.astimezone(digest.morning.night.start.tzinfo):%-d %b %H:%M}"
+    tz = digest.morning.night.start.tzinfo
+    when = f"{since.started_at.astimezone(tz):%-d %b %H:%M}"
     if digest.changes is None:
         says = f"annotations could not be read: {words.plain(digest.changes_unread or '')}"
     elif not found:
-        says = f"no annotation in the 24 hours before the first round after the move ({when})"
+        says = f"no annotation in the 24 hours before the score moved ({when})"
     else:
-        says = f"in the 24 hours before the first round after the move ({when}); {_CHANCE}"
-    lines = tuple(
-        sentences.change_line(one, digest.morning.night.start.tzinfo) for one in found[-_SHOWN:]
-    )
-    return Item("plain", "noted before", says, lines, () if link is None else (link,))
+        says = f"in the 24 hours before the score moved ({when}); {_CHANCE}"
+    points = [Point(sentences.change_line(one, tz)) for one in found[-_SHOWN:]]
+    if len(found) > _SHOWN:
+        points.insert(0, Point(f"{len(found) - _SHOWN:,} earlier ones"))
+    return Item("plain", "noted before", says, (*points, Point("", _links([link]))))
 
 
 def _remarks(digest: Digest) -> tuple[str, ...]:
@@ -196,6 +210,10 @@ def _remarks(digest: Digest) -> tuple[str, ...]:
         f"{'round' if quiet.rounds == 1 else 'rounds'} the night before, and none in this one."
         for quiet in digest.morning.quiet
     )
+
+
+def _links(links: Iterable[Link | None]) -> tuple[Link, ...]:
+    return tuple(link for link in links if link is not None)
 
 
 def _link(text: str, url: str | None) -> Link | None:

@@ -8,7 +8,16 @@ from nightpane.digest import words
 from nightpane.digest.compared import Change, Fallen, Kept, ScoreMove
 from nightpane.stats import Move, Noise
 
-__all__ = ["because", "change_line", "fallen_case", "interval", "kept_line", "moved", "noise_line"]
+__all__ = [
+    "because",
+    "change_line",
+    "fallen_case",
+    "interval",
+    "kept_line",
+    "moved",
+    "moved_why",
+    "noise_line",
+]
 
 
 def interval(move: Move) -> str:
@@ -37,15 +46,31 @@ def noise_line(noise: Noise | None) -> str:
 
 
 def moved(move: ScoreMove) -> str:
-    """Return what the verdict against the night before rests on, in one line."""
-    found = []
+    """Return how a metric stands against the night before, in a short line."""
+    metric, found = words.metric_name(move.line.metric), []
     for which, one in (("best", move.best), ("typical", move.typical)):
-        if one.low is not None:
-            found.append(f"{which} {interval(one)}")
+        if one.change is None or one.low is None:
+            continue
+        sense = "better" if one.change > 0 else "worse"
+        amount = f"{abs(one.change):.3g} {sense}" if one.change else "the same"
+        also = "" if one.verdict is move.verdict else f" ({one.verdict})"
+        found.append(f"{which} {metric} {amount}{also}")
+    return ", ".join(found) or _too_little(move)
+
+
+def moved_why(move: ScoreMove) -> str:
+    """Return what that rests on: intervals, n and noise; empty when there is no interval."""
+    judged = (("best", move.best), ("typical", move.typical))
+    found = [f"{which} {_range(one)}" for which, one in judged if one.low is not None]
     if not found:
-        return _too_little(move)
-    told = f"n = {move.typical.n:,} and {move.typical.n_before:,}, {noise_line(move.noise)}"
-    return f"{'; '.join(found)}; {told}"
+        return ""
+    share = f"{move.best.confidence * 100:.3g} %"
+    n = f"n = {move.line.n_scored:,} and {move.typical.n_before:,}"
+    return f"{share} intervals: {', '.join(found)}; {n}; {noise_line(move.noise)}"
+
+
+def _range(move: Move) -> str:
+    return f"{move.low or 0:+.3g} to {move.high or 0:+.3g}"
 
 
 def _too_little(move: ScoreMove) -> str:
@@ -57,10 +82,10 @@ def _too_little(move: ScoreMove) -> str:
 
 def kept_line(kept: Kept) -> str:
     """Return why a kept round's gain is called noise."""
-    rule = f" by {words.plain(kept.rule)}" if kept.rule else ""
-    said = f"kept{rule} with a gain of {kept.gain:.3g}"
+    rule = f", kept by {words.plain(kept.rule)}" if kept.rule else ""
+    said = f"gained {kept.gain:.3g}{rule}"
     if kept.move is None:
-        return f"{said}; the loop's own lower limit is {kept.low:.3g}"
+        return f"{said}; the loop's own lower limit is {kept.low or 0:.3g}"
     margin = kept.gain - (kept.move.low or 0)
     chances = "1 round" if kept.tried == 1 else f"the best of {kept.tried} rounds"
     return f"{said}; noise alone gives {chances} up to {margin:.3g} (95 %)"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from rich.console import Console
-from rich.padding import Padding
 from rich.table import Table as Grid
 from rich.text import Text
 
@@ -19,12 +18,16 @@ _STYLES: dict[Tone, str] = {
     "plain": "bold cyan",
     "dim": "dim",
 }
+_WORD = 15  # the longest verdict
+_INDENT = 2 + _WORD + 4
 
 
 def print_page(page: Page, console: Console) -> None:
     """Draw the page: what got worse first, then a block for each loop."""
     console.print(Text(page.title, style="dim"))
     console.print(Text(page.headline, style="bold"))
+    if page.against:
+        console.print(Text(page.against))
     if page.fresh:
         console.print(Text(page.fresh, style="dim"))
     for step in page.steps:
@@ -46,7 +49,7 @@ def _section(section: Section, console: Console) -> None:
     console.print(Text(section.name, style="bold underline"))
     for item in section.verdicts:
         _item(item, console)
-    console.print(Padding(_grid(section.table), (0, 0, 0, 2)))
+    console.print(_grid(section.table))
     for item in section.notes:
         _item(item, console)
     if section.link is not None:
@@ -54,26 +57,41 @@ def _section(section: Section, console: Console) -> None:
 
 
 def _item(item: Item, console: Console) -> None:
-    text = Text(item.word, style=_STYLES[item.tone])
-    text.append(f"  {item.says}", style="dim" if item.tone == "dim" else "not bold default")
-    console.print(Padding(text, (0, 0, 0, 2)))
-    for line in item.lines:
-        console.print(Padding(Text(line), (0, 0, 0, 4)))
-    for link in item.links:
-        _address(link.url, console, indent=4)
+    """Draw an item: its word in a column of its own, unless it is a name and too long for it."""
+    quiet = "dim" if item.tone == "dim" else ""
+    if len(item.word) > _WORD:
+        console.print(Text(f"  {item.word}", style=_STYLES[item.tone]))
+        _hanging(Text(""), Text(item.says), console)
+    else:
+        _hanging(Text(item.word, style=_STYLES[item.tone]), Text(item.says, style=quiet), console)
+    for point in item.points:
+        if point.text:
+            _hanging(Text(""), Text(point.text, style="dim"), console)
+        for link in point.links:
+            _address(link.url, console)
 
 
-def _address(url: str, console: Console, *, indent: int = 2) -> None:
+def _hanging(word: Text, says: Text, console: Console) -> None:
+    grid = Grid.grid(padding=(0, 2, 0, 0))
+    grid.add_column(width=2)
+    grid.add_column(width=_WORD, no_wrap=True)
+    grid.add_column()
+    grid.add_row(Text(""), word, says)
+    console.print(grid)
+
+
+def _address(url: str, console: Console) -> None:
     # Never wrapped: a reader copies it, or the terminal makes it a link.
-    console.print(Text(" " * indent + url, style="dim"), soft_wrap=True)
+    console.print(Text(" " * _INDENT + url, style="dim"), soft_wrap=True)
 
 
 def _grid(table: Table) -> Grid:
-    grid = Grid.grid(padding=(0, 2))
-    grid.add_column(style="dim")
+    grid = Grid.grid(padding=(0, 2, 0, 0))
+    grid.add_column(width=2)
+    grid.add_column(style="dim", min_width=20)
     for _ in table.head[1:]:
-        grid.add_column(justify="right")
-    grid.add_row(*(Text(cell, style="dim") for cell in table.head))
+        grid.add_column(justify="right", min_width=14)
+    grid.add_row(Text(""), *(Text(cell, style="dim") for cell in table.head))
     for name, *cells in table.rows:
-        grid.add_row(Text(name), *(Text(cell) for cell in cells))
+        grid.add_row(Text(""), Text(name), *(Text(cell) for cell in cells))
     return grid
