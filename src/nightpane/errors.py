@@ -14,6 +14,7 @@ NightpaneError
 │   └── QueryLimitError    a query reached its limit of time, memory or rows
 ├── LoopError              a loop cannot begin, or cannot go on
 ├── LedgerError            a ledger file cannot be read at all
+├── GtmError               a Tag Manager container, or a file about one, is not well formed
 ├── OtlpError              an OpenTelemetry request cannot be read
 ├── ExperimentError        an experiment, or a question about one, is not well formed
 ├── InsightError           an insight's query node is not well formed, or asks what is not here
@@ -29,6 +30,7 @@ __all__ = [
     "CatalogError",
     "ConfigError",
     "ExperimentError",
+    "GtmError",
     "HogQLError",
     "InsightError",
     "LedgerError",
@@ -149,6 +151,12 @@ class LedgerError(NightpaneError):
 
 class LoopError(NightpaneError):
     """A loop cannot begin, or cannot go on: its target, its files or its commands are not fit."""
+
+
+class GtmError(NightpaneError):
+    """A Google Tag Manager container, its signals, a rubric or operations are not well formed."""
+
+    exit_code = 2
 
 
 class OtlpError(NightpaneError):

@@ -1,0 +1,1 @@
+"""Google Tag Manager containers: read, scored, changed by operations, kept within invariants."""
