@@ -25,7 +25,7 @@ SCORE = "import value; n = value.N; assert n % 5, 'boom'; print('score:', n if n
 
 
 def propose(_brief: Brief, root: Path) -> str:
-    number = len(_brief.tried)
+    number = _brief.rounds
     (root / "value.py").write_text(f"N = {number}\n", "utf-8")
     return f"set N to {number}"
 

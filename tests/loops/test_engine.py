@@ -18,7 +18,7 @@ from tests.loops.looping import loop, propose
 
 from nightpane import Pane
 from nightpane.errors import LoopError
-from nightpane.loops import Brief, FunctionProposer, Limits, Loop, NoiseAware
+from nightpane.loops import Brief, FunctionProposer, Limits, Loop, NoiseAware, Proposal
 from nightpane.testing import LocalServer
 
 HERE = Path(__file__).parent.parent.parent
@@ -136,27 +136,35 @@ def pane(folder: Path) -> Iterator[Pane]:
 
 
 def test_a_stalled_proposer_hands_over_to_the_next(folder: Path, pane: Pane) -> None:
-    def idle(brief: Brief, root: Path) -> str:
-        (root / "value.py").write_text(f"N = {-11 - 10 * len(brief.tried)}\n", "utf-8")
-        return "worse"
+    def idle(brief: Brief, root: Path) -> Proposal:
+        (root / "value.py").write_text(f"N = {-11 - 10 * brief.rounds}\n", "utf-8")
+        return Proposal(summary="worse", cost_usd=0.01)
+
+    def strong(brief: Brief, root: Path) -> Proposal:
+        return Proposal(summary=propose(brief, root), cost_usd=0.5)
 
     ladder = [
         FunctionProposer(name="small", function=idle),
-        FunctionProposer(name="big", function=propose),
+        FunctionProposer(name="big", function=strong),
     ]
     done = changed(folder, pane, proposers=ladder, escalate_after=2).run()
     assert done.progress.kept == 2
     told_of = [e for e in journal_of(folder) if e["kind"] in ("escalated", "round")]
     assert [e.get("to_model") or e["model"] for e in told_of] == [
-        "baseline", "small", "small", "big", "big", "small", "small",
+        "baseline", "small", "small", "big", "big", "small", "small", "small",
     ]  # fmt: skip
+    up, down = (entry for entry in told_of if entry["kind"] == "escalated")
+    assert (up["from_model"], up["stall_rounds"], up["helped"]) == ("small", 2, False)
+    assert (down["from_model"], down["stall_rounds"], down["helped"]) == ("big", 0, True)
+    assert [one["tier_rounds"] for one in (up, down)] == [2, 1]
+    assert [one["tier_cost_usd"] for one in (up, down)] == pytest.approx([0.02, 0.5])
 
 
 def test_what_a_proposal_may_not_do_is_no_round(folder: Path, pane: Pane) -> None:
     def cheat(brief: Brief, root: Path) -> str:
-        if len(brief.tried) == 1:
+        if brief.rounds == 1:
             (root / "keep.txt").write_text("mine\n", "utf-8")
-        elif len(brief.tried) == 2:
+        elif brief.rounds == 2:
             (root / "other.py").write_text("x\n", "utf-8")
         else:
             raise ValueError("no idea")

@@ -71,6 +71,7 @@ class RoundScored(Event):
         "which way is better; max when absent", known=DIRECTIONS, closed=True
     )
     measured: bool | None = prop("true when the harness measured it, false when it was reported")
+    reported_because: str | None = prop("why the proposer could have written it", max_chars=2_000)
     crashed: bool | None = prop("true when the round crashed and has no score")
     scorer_version: str | None = prop("version of the scorer")
     scorer_variant: str | None = prop("variant of the scorer, when a flag chose it")
@@ -111,13 +112,16 @@ class RoundReverted(Event):
 
 @declare("model_escalated", "core")
 class ModelEscalated(Event):
-    """A model has stalled and the next tier takes over."""
+    """A model has stalled and the next tier takes over, or a kept round gives back to the first."""
 
     from_model: str = required("the model that stalled")
     to_model: str = required("the model that takes over")
     stall_rounds: int | None = prop("rounds without a gain before it", minimum=0)
     cost_usd: float | None = prop("what the run had cost by then", unit="USD", minimum=0)
     kept_rounds: int | None = prop("rounds that were kept by then", minimum=0)
+    tier_rounds: int | None = prop("rounds the model that is left has proposed", minimum=0)
+    tier_cost_usd: float | None = prop("what these have cost", unit="USD", minimum=0)
+    helped: bool | None = prop("true when one of these was kept")
     reason: str | None = prop("why, in a sentence", max_chars=2_000)
 
 

@@ -123,11 +123,8 @@ class Pane:
             self.project, self.client, git_sha or gitsha.short_sha(gitsha.code_folder())
         )
         self._distinct_id = f"{self.project}:{self.client}"[:200]
-        self._history = History(
-            lambda: query_client(settings) if query is None else query,
-            self.flush,
-            self._voice,
-        )
+        self._query = query
+        self._history = History(self.query, self.flush, self._voice)
         self._flag_source = FlagSource(
             settings, {"project": self.project, "client": self.client}, self._voice
         )
@@ -244,6 +241,18 @@ class Pane:
         if not named:
             self._voice.once("join", "there is no round to join: the carrier names none")
         return JoinedRound(self, carriers.joined_place(named, agent))
+
+    def is_on(self, flag: str, *, agent: str | None = None) -> bool:
+        """Return whether a feature flag is on for an agent now; False when nothing is known."""
+        value = self._flag_source.read([flag], self._agent_id(agent))[flag].value
+        return bool(value) and value != "control"
+
+    def query(self) -> Query:
+        """Return who answers what the pane asks about its past.
+
+        Raises UnreachableError when there is no host to ask, ConfigError when there is no key.
+        """
+        return query_client(self._settings) if self._query is None else self._query
 
     def flush(self, timeout_s: float = 10.0) -> bool:
         """Put all events on the disk itself and deliver them; False when the time is over first."""

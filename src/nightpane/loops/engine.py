@@ -7,42 +7,50 @@ taken back as interrupted. The first round measures what is there, without a pro
 
 from __future__ import annotations
 
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from nightpane.client.pane import Pane
 from nightpane.errors import LoopError
 from nightpane.ids import new_ulid
-from nightpane.loops.cases import Case, best_of, regressions
+from nightpane.loops.briefing import Briefing, summary_of
+from nightpane.loops.cases import regressions
 from nightpane.loops.journal import Entry, Journal
-from nightpane.loops.keep import Better, Decision, Direction, KeepRule, break_tie
-from nightpane.loops.proposing import Brief, Proposer, Tried
+from nightpane.loops.judging import Judge, Judgement, no_decision
+from nightpane.loops.keep import Better, Direction, KeepRule
+from nightpane.loops.processes import end_leftovers
+from nightpane.loops.proposing import Brief, NoProposalError, Proposer
+from nightpane.loops.rehearsal import Rehearsal, rehearse
 from nightpane.loops.results import Results
 from nightpane.loops.scoring import Score, Scorer
+from nightpane.loops.signals import Asked, asked_to_stop
+from nightpane.loops.standing import Standing
 from nightpane.loops.stop import Limits, Progress
 from nightpane.loops.told import tell
 from nightpane.loops.workspace import Change, Workspace
+from nightpane.query import Query
 
-__all__ = ["Loop", "Outcome"]
+__all__ = ["LOOP", "Loop", "Outcome"]
+
+LOOP = "NIGHTPANE_LOOP"
+"""Set for every command of a loop: its folder, by which a new process finds what was left over."""
 
 _DIFF_CHARS = 20_000
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a run ended."""
+    """How a run ended. ``measured`` is of the best score: None when there is none."""
 
     run_id: str
     reason: str
     progress: Progress
     best_score: float | None
     best_commit: str
+    measured: bool | None = None
 
 
 @dataclass(kw_only=True)
@@ -53,7 +61,8 @@ class Loop:
     over, and after a kept round the first again. ``folder`` holds the journal and what commands
     print, and must lie outside of what the repository tracks. The ledger ``results`` has
     ``columns``; besides commit, the metric, cost_usd, status and description, a scorer's ``cells``
-    fill them.
+    fill them. ``kill_flag`` is the key of a feature flag that stops the loop when it is on.
+    ``query`` answers what earlier runs tried, by default the API of the pane's settings.
     """
 
     workspace: Workspace
@@ -68,6 +77,8 @@ class Loop:
     columns: tuple[str, ...] | None = None
     rule: KeepRule = field(default_factory=Better)
     escalate_after: int | None = None
+    kill_flag: str | None = None
+    query: Query | None = None
     clock: Callable[[], float] = time.time
     say: Callable[[str], None] = lambda _text: None
 
@@ -76,17 +87,53 @@ class Loop:
 
         Raises LoopError when the target is not fit, or another loop works on it.
         """
+        self._check()
+        with Journal.open(self.folder) as journal, asked_to_stop() as asked:
+            return _Run(self, journal, asked).go()
+
+    def rehearse(self) -> Rehearsal:
+        """Return what a first round and one proposal come to in a copy of the repository.
+
+        Nothing of the repository, ledger, journal and pane is touched. Raises LoopError when the
+        target is not fit.
+        """
+        self._check()
+        return rehearse(
+            workspace=self.workspace,
+            proposer=self.proposers[0],
+            scorer=self.scorer,
+            rule=self.rule,
+            frame=self.frame(Standing(self.direction, self.limits, self.workspace.head)),
+            limits=self.limits,
+        )
+
+    def frame(self, best: Standing, elapsed_s: float = 0.0) -> Brief:
+        """Return a brief of everything but what was tried."""
+        limits, done = self.limits, best.progress
+        return Brief(
+            metric=self.metric,
+            direction=self.direction,
+            best_score=best.score,
+            best_dims=best.dims,
+            best_measured=best.measured,
+            editable=self.workspace.editable,
+            protected=self.workspace.protected,
+            tried=(),
+            rounds_left=_left(limits.max_rounds, done.rounds),
+            budget_left_usd=_left(limits.budget_usd, done.cost_usd),
+            hours_left=_left(limits.hours, elapsed_s / 3600),
+        )
+
+    def _check(self) -> None:
         if not self.proposers:
             raise LoopError("a loop needs somebody who proposes")
-        with Journal.open(self.folder) as journal, _signals() as signalled:
-            return _Run(self, journal, signalled).go()
 
 
 class _Run:
     """One run, new or taken up again."""
 
-    def __init__(self, loop: Loop, journal: Journal, signalled: threading.Event) -> None:
-        self.loop, self.journal, self.signalled = loop, journal, signalled
+    def __init__(self, loop: Loop, journal: Journal, asked: Asked) -> None:
+        self.loop, self.journal, self.asked = loop, journal, asked
         columns = loop.columns or ("commit", loop.metric, "status", "description")
         self.results = Results(loop.results, columns)
         self.entries = journal.since("run")
@@ -94,12 +141,20 @@ class _Run:
             self._begin()
         begun = self.entries[0]
         self.run_id: str = begun["run_id"]
-        self.best: list[float] = []
-        self.best_ties: dict[str, float] = {}
-        self.best_cases: dict[str, Case] = {}
-        self.best_commit: str = begun["commit"]
-        self.progress = Progress()
-        self.tier, self.since_tier = 0, 0
+        self.best = Standing(loop.direction, loop.limits, begun["commit"])
+        # When the first round was over: what is newer may be a proposal's.
+        self.since_ns: int | None = None
+        self.judge = Judge(
+            workspace=loop.workspace,
+            scorer=loop.scorer,
+            rule=loop.rule,
+            output=loop.folder / "score.log",
+            writes=(loop.results,),
+        )
+        self.briefing = Briefing(lambda: loop.query or loop.pane.query(), {
+            "project": loop.pane.project, "client": loop.pane.client, "run_id": self.run_id,
+            "metric": loop.metric, "direction": loop.direction,
+        }, loop.say)  # fmt: skip
 
     def _begin(self) -> None:
         run_id = new_ulid()
@@ -120,33 +175,36 @@ class _Run:
         self._take_up()
         while (reason := self._reason()) is None:
             self._round()
+        best = self.best
         if self.journal.entries[-1]["kind"] != "stopped":
             self._write(
                 "stopped",
                 reason=reason,
-                rounds_completed=self.progress.rounds,
-                total_cost_usd=self.progress.cost_usd,
-                final_best_score=self._best_score,
+                rounds_completed=best.progress.rounds,
+                total_cost_usd=best.progress.cost_usd,
+                final_best_score=best.score,
             )
         tell(self.loop.pane, self.run_id, self.journal.entries[-1])
         self.journal.write("ended")
-        return Outcome(self.run_id, reason, self.progress, self._best_score, self.best_commit)
+        progress = replace(best.progress, elapsed_s=self._elapsed_s)
+        return Outcome(self.run_id, reason, progress, best.score, best.commit, best.measured)
 
     # Going on
 
     def _take_up(self) -> None:
         """Rebuild what the run has come to, and finish what it was in the middle of."""
+        end_leftovers(LOOP, self._mark)
         self.loop.workspace.take_up(self.entries[0]["workspace"])
         rounds: dict[int, list[Entry]] = {}
         for entry in self.entries[1:]:
             if entry["kind"] == "escalated":
-                self.tier, self.since_tier = entry["tier"], 0
+                self.best.stand_on(entry["tier"])
             elif "number" in entry:
                 rounds.setdefault(entry["number"], []).append(entry)
                 if entry["kind"] == "scored":
-                    self._remember(entry["cases"])
+                    self.best.remember(entry["cases"])
                 elif entry["kind"] == "settled":
-                    self._count(_of(rounds[entry["number"]], "decided"))
+                    self._settled(entry, _of(rounds[entry["number"]], "decided"))
         if rounds:
             last = rounds[max(rounds)]
             if last[-1]["kind"] != "settled":
@@ -160,42 +218,47 @@ class _Run:
         decided = next((one for one in entries if one["kind"] == "decided"), None)
         if decided is None:
             failed = Score(value=None, failure="interrupted", reason="the loop was ended in it")
-            decided = self._decide(entries[0], None, failed, _no_decision(failed), cost_usd=None)
+            decided = self._decide(entries[0], None, _failed(failed), cost_usd=None)
         self._settle(decided)
 
     def _check_branch(self) -> None:
         workspace, branch = self.loop.workspace, self.entries[0]["branch"]
-        if workspace.branch != branch:
-            workspace.begin(branch)
-        workspace.back_to(self.best_commit)
+        workspace.begin(branch)
+        workspace.back_to(self.best.commit)
 
     # A round
+
+    @property
+    def _elapsed_s(self) -> float:
+        return float(self.loop.clock() - self.entries[0]["at"])
 
     def _reason(self) -> str | None:
         last = self.journal.entries[-1]
         if last["kind"] == "stopped":
             return str(last["reason"])
-        if self.signalled.is_set():
+        if self.asked.stop:
             return "interrupted"
-        elapsed_s = self.loop.clock() - self.entries[0]["at"]
-        return self.loop.limits.reason(replace(self.progress, elapsed_s=elapsed_s))
+        if (key := self.loop.kill_flag) is not None and self.loop.pane.is_on(key):
+            return "kill_switch"
+        return self.loop.limits.reason(replace(self.best.progress, elapsed_s=self._elapsed_s))
 
     def _round(self) -> None:
         self._climb()
-        number = self.progress.rounds
-        proposer = self.loop.proposers[self.tier] if number else None
+        best, number = self.best, self.best.progress.rounds
+        proposer = self.loop.proposers[best.tier] if number else None
         round_id = new_ulid()
         here: dict[str, Any] = {"number": number, "round_id": round_id}
         name = proposer.name if proposer else "baseline"
         begun = self._write(
-            "round", **here, model=name, baseline_score=self._best_score, n_prior_rounds=number
+            "round", **here, model=name, baseline_score=best.score, n_prior_rounds=number
         )
         environ = self._environ(round_id)
         try:
             change, cost_usd = self._propose(here, proposer, environ)
         except LoopError as error:
             failed = Score(value=None, failure="invalid", reason=str(error))
-            self._settle(self._decide(begun, None, failed, _no_decision(failed), cost_usd=None))
+            cost_usd = error.cost_usd if isinstance(error, NoProposalError) else None
+            self._settle(self._decide(begun, None, _failed(failed), cost_usd=cost_usd))
             return
         commit = None
         if change is not None:
@@ -205,27 +268,27 @@ class _Run:
                 "applied", **here, commit=commit, target=", ".join(change.files),
                 diff_bytes=len(change.diff.encode("utf-8", "replace")),
             )  # fmt: skip
-        score, scores, decision = self._score(here, commit, environ)
-        total = _sum(cost_usd, score.cost_usd)
-        self._settle(self._decide(begun, commit, score, decision, cost_usd=total, scores=scores))
+        judged = self._score(here, environ, is_proposal=commit is not None)
+        total = _sum(cost_usd, judged.score.cost_usd)
+        self._settle(self._decide(begun, commit, judged, cost_usd=total))
 
     def _climb(self) -> None:
-        """Go up the ladder after so many rounds without a gain."""
-        after, ladder = self.loop.escalate_after, self.loop.proposers
-        if after is None or self.since_tier < after or self.tier + 1 >= len(ladder):
+        """Go up the ladder after so many rounds without a gain, and back after one."""
+        best, ladder = self.best, self.loop.proposers
+        step = best.step(self.loop.escalate_after, len(ladder))
+        if step is None:
             return
         self._write(
             "escalated",
-            number=self.progress.rounds,
-            tier=self.tier + 1,
-            from_model=ladder[self.tier].name,
-            to_model=ladder[self.tier + 1].name,
-            stall_rounds=self.since_tier,
-            reason=f"{self.since_tier} rounds without a gain",
-            cost_usd=self.progress.cost_usd,
-            kept_rounds=self.progress.kept,
+            number=best.progress.rounds,
+            round_id=_last(self.journal.entries, "round")["round_id"],
+            from_model=ladder[best.tier].name,
+            to_model=ladder[step.tier].name,
+            cost_usd=best.progress.cost_usd,
+            kept_rounds=best.progress.kept,
+            **asdict(step),
         )
-        self.tier, self.since_tier = self.tier + 1, 0
+        best.stand_on(step.tier)
 
     def _propose(
         self, here: dict[str, Any], proposer: Proposer | None, environ: dict[str, str]
@@ -233,11 +296,21 @@ class _Run:
         if proposer is None:
             return None, None
         started = time.monotonic()
-        output = self.loop.folder / "propose.log"
-        said = proposer.propose(self._brief(), self.loop.workspace.root, output, environ)
-        change = self.loop.workspace.change()
-        if not change.files:
-            raise LoopError(f"{proposer.name} changed nothing")
+        workspace, frame = self.loop.workspace, self.loop.frame(self.best, self._elapsed_s)
+        brief = self.briefing.brief(frame, self.journal.since("run"), self.best)
+        said = None
+        try:
+            with workspace.guarded(self.loop.results):
+                output = self.loop.folder / "propose.log"
+                said = proposer.propose(brief, workspace.root, output, environ)
+            change = workspace.change(self.best.commit)
+            if not change.files:
+                raise LoopError(f"{proposer.name} changed nothing")
+        except LoopError as error:
+            # What was no proposal has had its price all the same.
+            if said is None:
+                raise
+            raise NoProposalError(str(error), cost_usd=said.cost_usd) from error
         self._write(
             "proposed", **here, summary=said.summary, diff=change.diff[:_DIFF_CHARS],
             model=proposer.name, cost_usd=said.cost_usd,
@@ -246,67 +319,32 @@ class _Run:
         return change, said.cost_usd
 
     def _score(
-        self, here: dict[str, Any], commit: str | None, environ: dict[str, str]
-    ) -> tuple[Score, list[float], Decision]:
-        """Measure once, and again as the rule wants it; return score, all values, decision."""
-        first = self._measure(environ)
-        scores = [] if first.value is None else [first.value]
-        baseline = commit is None or not self.best
-        promising = first.value is not None and (baseline or self._better(first.value, self.best))
-        if promising:
-            for _ in range(self.loop.rule.repeats):
-                again = self._measure(environ)
-                if again.value is None:
-                    first, scores = again, []
-                    break
-                scores.append(again.value)
-        shown = sum(scores) / len(scores) if scores else None
-        worse = regressions(self.best_cases, first.cases, self.loop.direction)
-        cases = [case.document for case in first.cases]
+        self, here: dict[str, Any], environ: dict[str, str], *, is_proposal: bool
+    ) -> Judgement:
+        """Have the candidate judged, and write down what it was scored."""
+        judged = self.judge.judge(
+            self.best, environ, is_proposal=is_proposal, since_ns=self.since_ns
+        )
+        score = judged.score
+        worse = regressions(self.best.cases, score.cases, self.loop.direction)
+        cases = [case.document for case in score.cases]
         self._write(
-            "scored", **here, score=shown, scores=scores, metric=self.loop.metric,
-            direction=self.loop.direction, dims=dict(first.dims), measured=True,
-            suite_id=new_ulid() if cases else None, cases=cases,
+            "scored", **here, score=judged.value, scores=judged.values, metric=self.loop.metric,
+            direction=self.loop.direction, dims=dict(score.dims), measured=_measured(judged),
+            reported=score.reported, suite_id=new_ulid() if cases else None, cases=cases,
             regressions=[one.document for one in worse],
         )  # fmt: skip
-        self._remember(cases)
-        if first.value is None:
-            return first, scores, _no_decision(first)
-        if baseline:
-            why = "the first score there is"
-            decision = Decision(keep=True, rule=self.loop.rule.name, gain=0.0, why=why)
-        else:
-            decision = self.loop.rule.decide(self.best, scores, self.loop.direction)
-            decision = break_tie(decision, self.best_ties, first.ties)
-        return first, scores, decision
-
-    def _remember(self, cases: Sequence[Mapping[str, Any]]) -> None:
-        """Take a round's cases among the best of each."""
-        judged = [Case(**case) for case in cases]
-        self.best_cases = best_of(self.best_cases, judged, self.loop.direction)
-
-    def _measure(self, environ: dict[str, str]) -> Score:
-        workspace = self.loop.workspace
-        try:
-            workspace.check_protected()
-            found = self.loop.scorer.score(workspace.root, self.loop.folder / "score.log", environ)
-            workspace.check_protected()
-        except LoopError as error:
-            return Score(value=None, failure="invalid", reason=str(error))
-        return found
+        self.best.remember(cases)
+        return judged
 
     def _decide(
-        self,
-        begun: Entry,
-        commit: str | None,
-        score: Score,
-        decision: Decision,
-        *,
-        cost_usd: float | None,
-        scores: Sequence[float] = (),
+        self, begun: Entry, commit: str | None, judged: Judgement, *, cost_usd: float | None
     ) -> Entry:
-        kept = decision.keep
+        decision, score = judged.decision, judged.score
+        kept, scored = decision.keep, bool(judged.values)
         failure = None if kept else score.failure or "score_missed"
+        if self.asked.now and not scored:
+            failure = "interrupted"
         interval = {"low": decision.low, "n": decision.n_candidate, "n_best": decision.n_best}
         return self._write(
             "decided",
@@ -314,12 +352,13 @@ class _Run:
             round_id=begun["round_id"],
             kept=kept,
             commit=commit,
-            score=sum(scores) / len(scores) if scores else None,
-            scores=list(scores),
+            score=judged.value,
+            scores=judged.values,
+            measured=_measured(judged),
             dims=dict(score.dims),
             ties=dict(score.ties),
             cells=dict(score.cells),
-            gain=decision.gain if scores else None,
+            gain=decision.gain if scored else None,
             failure_mode=failure,
             reason=score.reason or decision.why,
             cost_usd=cost_usd,
@@ -329,16 +368,23 @@ class _Run:
 
     def _settle(self, decided: Entry) -> None:
         """Bring files, branch and ledger to what was decided; doing so twice changes nothing."""
-        before = self.best_commit
+        before = self.best.commit
         kept = decided["kept"]
         target = (decided["commit"] or before) if kept else before
         self.loop.workspace.back_to(target)
         status = "keep" if kept else "discard" if decided["score"] is not None else "crash"
         self.results.add(decided["ledger_at"], self._row(decided, before, status))
-        self.journal.write("settled", number=decided["number"])
-        self._count(decided)
+        settled = self.journal.write("settled", number=decided["number"], ns=time.time_ns())
+        self._settled(settled, decided)
         score = "no score" if decided["score"] is None else f"{decided['score']:.6g}"
-        self.loop.say(f"{decided['number']}  {status}  {score}  {self._summary(decided['number'])}")
+        word = " reported" if decided["measured"] is False else ""
+        summary = self._summary(decided["number"])
+        self.loop.say(f"{decided['number']}  {status}  {score}{word}  {summary}")
+
+    def _settled(self, settled: Entry, decided: Entry) -> None:
+        self.best.count(decided)
+        if settled["number"] == 0:
+            self.since_ns = settled["ns"]
 
     def _row(self, decided: Entry, before: str, status: str) -> dict[str, str]:
         """Return the ledger's row of a round."""
@@ -352,64 +398,16 @@ class _Run:
             "description": self._summary(decided["number"]),
         }
 
-    def _count(self, decided: Entry) -> None:
-        kept = bool(decided["kept"])
-        if kept:
-            # Only what was measured after the first look: that one was chosen for being good.
-            scores = decided["scores"]
-            self.best = scores[1:] if len(scores) > 1 and decided["number"] else scores
-            self.best_ties = decided["ties"]
-            self.best_commit = decided["commit"] or self.best_commit
-            self.tier, self.since_tier = 0, 0
-        elif decided["number"]:
-            self.since_tier += 1
-        self.progress = self.progress.after(
-            kept=kept,
-            failed=decided["score"] is None,
-            interrupted=decided["failure_mode"] == "interrupted",
-            at_target=self.loop.limits.is_reached(self._best_score, self.loop.direction),
-            cost_usd=decided["cost_usd"],
-        )
-
     # Small things
 
-    @property
-    def _best_score(self) -> float | None:
-        return sum(self.best) / len(self.best) if self.best else None
-
-    def _better(self, value: float, best: Sequence[float]) -> bool:
-        if not best:
-            return True
-        mean = sum(best) / len(best)
-        return value > mean if self.loop.direction == "max" else value < mean
-
-    def _brief(self) -> Brief:
-        decided = [one for one in self.journal.since("run") if one["kind"] == "decided"]
-        tried = tuple(
-            Tried(
-                number=one["number"],
-                summary=self._summary(one["number"]),
-                status="kept" if one["kept"] else str(one["failure_mode"]),
-                score=one["score"],
-                reason=one["reason"],
-            )
-            for one in decided
-        )
-        return Brief(
-            metric=self.loop.metric,
-            direction=self.loop.direction,
-            best_score=self._best_score,
-            editable=self.loop.workspace.editable,
-            tried=tried,
-        )
-
     def _summary(self, number: int) -> str:
-        if number == 0:
-            return "baseline"
-        for entry in self.journal.since("run"):
-            if entry["kind"] == "proposed" and entry["number"] == number:
-                return str(entry["summary"])
-        return "no proposal"
+        entries = self.journal.since("run")
+        found = (one for one in entries if one["kind"] == "proposed" and one["number"] == number)
+        return summary_of(number, next(found, {}))
+
+    @property
+    def _mark(self) -> str:
+        return f"{self.loop.folder.resolve()}/"
 
     def _environ(self, round_id: str) -> dict[str, str]:
         """Return what lets a command's events join the round."""
@@ -419,7 +417,8 @@ class _Run:
             "nightpane.run_id": self.run_id,
             "nightpane.round_id": round_id,
         }
-        return {"BAGGAGE": ",".join(f"{name}={value}" for name, value in parts.items() if value)}
+        baggage = ",".join(f"{name}={value}" for name, value in parts.items() if value)
+        return {"BAGGAGE": baggage, LOOP: self._mark}
 
     def _write(self, kind: str, **facts: Any) -> Entry:
         entry = self.journal.write(kind, at=self.loop.clock(), **facts)
@@ -428,30 +427,26 @@ class _Run:
         return entry
 
 
-def _no_decision(score: Score) -> Decision:
-    return Decision(keep=False, rule="none", gain=0.0, why=score.reason)
+def _failed(score: Score) -> Judgement:
+    return Judgement(score, [], no_decision(score))
+
+
+def _measured(judged: Judgement) -> bool | None:
+    return not judged.score.reported if judged.values else None
+
+
+def _left(limit: Any, used: float) -> Any:
+    return None if limit is None else max(0, limit - used)
 
 
 def _of(entries: Sequence[Entry], kind: str) -> Entry:
     return next(entry for entry in entries if entry["kind"] == kind)
 
 
+def _last(entries: Sequence[Entry], kind: str) -> Entry:
+    return _of(entries[::-1], kind)
+
+
 def _sum(*costs: float | None) -> float | None:
     known = [cost for cost in costs if cost is not None]
     return sum(known) if known else None
-
-
-@contextmanager
-def _signals() -> Iterator[threading.Event]:
-    """Give an event that SIGTERM and SIGINT set: the round that runs is finished first."""
-    found = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield found
-        return
-    numbers = (signal.SIGTERM, signal.SIGINT)
-    before = {number: signal.signal(number, lambda *_: found.set()) for number in numbers}
-    try:
-        yield found
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

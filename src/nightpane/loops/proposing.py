@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -12,7 +12,16 @@ from nightpane.errors import LoopError
 from nightpane.loops.keep import Direction
 from nightpane.loops.processes import run_command
 
-__all__ = ["BRIEF", "Brief", "CommandProposer", "FunctionProposer", "Proposal", "Proposer", "Tried"]
+__all__ = [
+    "BRIEF",
+    "Brief",
+    "CommandProposer",
+    "FunctionProposer",
+    "NoProposalError",
+    "Proposal",
+    "Proposer",
+    "Tried",
+]
 
 BRIEF = "NIGHTPANE_BRIEF"
 _TAIL_CHARS = 400
@@ -20,24 +29,45 @@ _TAIL_CHARS = 400
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tried:
-    """An earlier round, for the one who proposes the next."""
+    """An earlier round, for the one who proposes the next. ``run_id`` is None for this run's.
 
-    number: int
+    ``measured`` is None where there is no score; ``diff`` is only told where it helps.
+    """
+
+    number: int | None
     summary: str
     status: str
     score: float | None
     reason: str
+    measured: bool | None = None
+    cost_usd: float | None = None
+    model: str | None = None
+    diff: str = ""
+    run_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Brief:
-    """What a proposer is told: the metric, the best so far, and what was tried, oldest first."""
+    """What a proposer is told: the metric, the best so far, what is left, and what was tried.
+
+    ``rounds`` is how many there were in this run; ``tried`` holds the best and the latest of them,
+    oldest first, and ``earlier`` those of runs before, best first. What is left is None where no
+    limit is set. Paths and limits are the loop's; summaries, reasons and diffs are others' words.
+    """
 
     metric: str
     direction: Direction
     best_score: float | None
     editable: tuple[str, ...]
     tried: tuple[Tried, ...]
+    rounds: int = 0
+    best_dims: Mapping[str, float] = field(default_factory=dict)
+    best_measured: bool | None = None
+    protected: tuple[str, ...] = ()
+    earlier: tuple[Tried, ...] = ()
+    rounds_left: int | None = None
+    budget_left_usd: float | None = None
+    hours_left: float | None = None
 
     @property
     def text(self) -> str:
@@ -51,6 +81,14 @@ class Proposal:
 
     summary: str
     cost_usd: float | None = None
+
+
+class NoProposalError(LoopError):
+    """There is no proposal, and what looking for one has cost."""
+
+    def __init__(self, text: str, *, cost_usd: float | None) -> None:
+        super().__init__(text)
+        self.cost_usd = cost_usd
 
 
 class Proposer(Protocol):

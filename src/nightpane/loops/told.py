@@ -70,8 +70,8 @@ def _events(entry: Entry) -> Iterator[tuple[Event, dict[str, Any]]]:
     elif kind == "decided":
         yield _decided(entry)
     elif kind == "escalated":
-        event = ModelEscalated(**_some(entry, "from_model to_model stall_rounds reason"))
-        yield event, _some(entry, "cost_usd kept_rounds")
+        names = "from_model to_model stall_rounds reason cost_usd kept_rounds"
+        yield ModelEscalated(**_some(entry, f"{names} tier_rounds tier_cost_usd helped")), {}
     elif kind == "stopped":
         names = "reason rounds_completed total_cost_usd final_best_score"
         yield StopTriggered(**_some(entry, names)), {}
@@ -112,7 +112,8 @@ def _scored(entry: Entry) -> tuple[Event, dict[str, Any]]:
         crashed=True if score is None else None,
     )
     dims = {f"dim_{name}": value for name, value in entry["dims"].items()}
-    return event, {**dims, "measurements": len(entry["scores"])}
+    why = {"reported_because": entry["reported"]} if entry["reported"] else {}
+    return event, {**dims, **why, "measurements": len(entry["scores"])}
 
 
 def _decided(entry: Entry) -> tuple[Event, dict[str, Any]]:

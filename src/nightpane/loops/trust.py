@@ -117,7 +117,7 @@ def _named(root: Path, command: str) -> Iterator[str]:
     for before, word in zip(["", *words], words, strict=False):
         for part in {word, *word.split("=")}:
             module, _, attribute = part.partition(":")
-            is_module = before == "-m" or bool(attribute) or "." in part
+            is_module = before == "-m" or attribute[:1].isalpha() or "." in part
             for path in (part, module, *(_module_files(module) if is_module else ())):
                 if (found := _inside(root, path)) is not None:
                     yield found

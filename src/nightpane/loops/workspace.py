@@ -60,13 +60,13 @@ class Workspace:
         self.root = self._git.root
         self.editable = tuple(editable)
         self.protected = tuple(protected)
-        self._own = frozenset(own)
+        self.own = tuple(own)
         self._branch: str | None = None
         if not self.editable:
             raise LoopError("no file may be edited: name at least one")
         self._refuse_links()
         self._digests = self._digest()
-        self._there = frozenset(self._untracked())
+        self._there = frozenset(self.untracked())
         self._hidden = frozenset(self._hides())
 
     @property
@@ -140,7 +140,7 @@ class Workspace:
         """
         self._git.unlock()
         self._rejoin(base)
-        made = [name for name in self._untracked() if name not in self._there]
+        made = [name for name in self.untracked() if name not in self._there]
         files = sorted({*self.changed(), *made})
         if foreign := [name for name in files if not self.may_edit(name) or name.endswith("/")]:
             raise LoopError(
@@ -169,7 +169,7 @@ class Workspace:
         self._git.unlock()
         self._rejoin(None)
         self._git("reset", "--quiet", "--hard", commit)
-        for name in self._untracked():
+        for name in self.untracked():
             if name in self._there:
                 continue
             if name.endswith("/"):
@@ -200,9 +200,21 @@ class Workspace:
         found = self._git("ls-files", "--others", "--ignored", "--exclude-standard", "-z")
         return names_of(found)
 
+    def untracked(self) -> list[str]:
+        """Return the files that git neither tracks nor ignores, but for the loop's own.
+
+        What Python has compiled is left out. A repository below is one name that ends in a slash.
+        """
+        found = names_of(self._git("ls-files", "--others", "--exclude-standard", "-z"))
+        return [name for name in found if name not in self.own and "__pycache__/" not in name]
+
+    def clone(self, target: Path) -> None:
+        """Clone the checked-out commit into a folder, which shares nothing with the repository."""
+        self._git("clone", "--quiet", "--no-hardlinks", "--no-tags", str(self.root), str(target))
+
     def made(self) -> list[str]:
         """Return the untracked files that are new since the loop began."""
-        return [name for name in self._untracked() if name not in self._there]
+        return [name for name in self.untracked() if name not in self._there]
 
     def _rejoin(self, base: str | None) -> None:
         """Undo what a proposer did with git itself, and leave its files as they are."""
@@ -232,10 +244,6 @@ class Workspace:
                 raise LoopError(f"{glob!r} in {self.root} is to be protected, but is not there")
             found |= {path.relative_to(self.root).as_posix(): _digest_of(path) for path in paths}
         return found
-
-    def _untracked(self) -> list[str]:
-        found = names_of(self._git("ls-files", "--others", "--exclude-standard", "-z"))
-        return [name for name in found if name not in self._own and "__pycache__/" not in name]
 
 
 def _digest_of(path: Path) -> str:
