@@ -33,8 +33,10 @@ def harmful(server: LocalServer) -> digest.Digest:
         for i in range(10):
             at = EVENING - timedelta(days=days) + timedelta(minutes=i)
             score = 10.0 * days + i % 3
-            events += one_round(at, project=HARM, metric=HARM, failure_mode=HARM, client="harm",
-                                score=score, kept=i == 5, end={"keep_rule": HARM, "delta": 0.1})  # fmt: skip
+            events += one_round(
+                at, project=HARM, metric=HARM, failure_mode=HARM, client="harm",
+                score=score, kept=i == 5, end={"keep_rule": HARM, "delta": 0.1},
+            )  # fmt: skip
     fallen = {"project": HARM, "client": "harm", "case_id": HARM, "dim": HARM, "delta": -1.0}
     events.append(event("eval.regression", EVENING, **fallen))
     events.append(event("stop_triggered", EVENING, project=HARM, client="harm", reason=HARM))
@@ -149,10 +151,11 @@ def test_an_unknown_cost_is_said_and_never_a_zero(server: LocalServer) -> None:
         found = digest.compare(server.query(), tz=UTC, project=project)
         return digest.to_markdown(digest.page(found, digest.Links()))
 
-    assert "| cost | unknown | – |" in markdown("unknown cost")
-    assert "$" not in markdown("unknown cost")
-    assert "| cost | ≥ $0.50 | – |" in markdown("half known")
-    assert "at least $0.50 (known for 1 of 2 rounds)" in markdown("half known")
+    unknown, half = markdown("unknown cost"), markdown("half known")
+    assert "| cost | unknown | – |" in unknown
+    assert "$" not in unknown
+    assert "| cost | ≥ $0.50 | – |" in half
+    assert "at least $0.50 (known for 1 of 2 rounds)" in half
 
 
 @given(st.text())
