@@ -105,20 +105,29 @@ def show(
     )
     links = digest.Links.of(query.host)
     page = digest.page(whole, links)
-    if markdown:
-        console().out(digest.to_markdown(page), end="", highlight=False)
-    else:
-        emit(
-            digest.whole_json(whole, links),
-            as_json=as_json,
-            render=lambda screen: _print(page, screen),
-        )
+    # A reader that stops reading, such as head, must keep nothing from being written or posted.
     if output is not None:
         _write(output, _RENDERERS[output.suffix.lower()](whole, page, links))
         click.echo(f"wrote {output}", err=True)
-    if slack_url is not None:
-        slack.post(slack_url, digest.to_slack(page))
-        click.echo("posted to Slack", err=True)
+    try:
+        if slack_url is not None:
+            slack.post(slack_url, digest.to_slack(page))
+            click.echo("posted to Slack", err=True)
+    finally:
+        _tell(whole, page, links, markdown=markdown, as_json=as_json)
+
+
+def _tell(digest: Digest, page: Page, links: Links, *, markdown: bool, as_json: bool) -> None:
+    if markdown:
+        console().out(_as_markdown(digest, page, links), end="", highlight=False)
+        return
+    from nightpane.digest import whole_json
+
+    emit(
+        whole_json(digest, links),
+        as_json=as_json,
+        render=lambda screen: _print(page, screen),
+    )
 
 
 def _changes(query: QueryClient) -> tuple[list[Change] | None, str | None]:

@@ -34,6 +34,7 @@ _PROGRESS: dict[Verdict, Tone] = {
     Verdict.UNCLEAR: "plain",
     Verdict.NOT_ENOUGH_DATA: "dim",
 }
+_WORDS = {"score": "score", "eval": "cases", "cost": "cost", "failures": "broken rounds"}
 _CHANCE = "coincidence in time, no cause is known"
 
 
@@ -119,16 +120,11 @@ def _against(digest: Digest) -> str:
 
 def _regression(one: Regression, digest: Digest, links: Links) -> Item:
     project = None if one.project == "(none)" else one.project
-    found = [
-        *(_link("round", links.round(each)) for each in one.rounds),
-        _link("night", links.night(digest.morning.night.date, project)),
-    ]
-    return Item(
-        "bad",
-        words.loop_name(one.project, one.client),
-        one.says,
-        (Point(one.evidence, _links(found)),),
-    )
+    rounds = [_link("round", links.round(each)) for each in one.rounds]
+    night = _link("night", links.night(digest.morning.night.date, project))
+    name = words.loop_name(one.project, one.client)
+    point = Point(one.evidence, _links(rounds or [night]))
+    return Item("bad", _WORDS[one.kind], f"{name}: {one.says}", (point,))
 
 
 def _section(report: LoopReport, digest: Digest, links: Links) -> Section:

@@ -18,7 +18,7 @@ _STYLES: dict[Tone, str] = {
     "plain": "bold cyan",
     "dim": "dim",
 }
-_WORD = 15  # the longest verdict
+_WORD = 15  # the longest word an item has
 _INDENT = 2 + _WORD + 4
 
 
@@ -57,13 +57,8 @@ def _section(section: Section, console: Console) -> None:
 
 
 def _item(item: Item, console: Console) -> None:
-    """Draw an item: its word in a column of its own, unless it is a name and too long for it."""
     quiet = "dim" if item.tone == "dim" else ""
-    if len(item.word) > _WORD:
-        console.print(Text(f"  {item.word}", style=_STYLES[item.tone]))
-        _hanging(Text(""), Text(item.says), console)
-    else:
-        _hanging(Text(item.word, style=_STYLES[item.tone]), Text(item.says, style=quiet), console)
+    _hanging(Text(item.word, style=_STYLES[item.tone]), Text(item.says, style=quiet), console)
     for point in item.points:
         if point.text:
             _hanging(Text(""), Text(point.text, style="dim"), console)
