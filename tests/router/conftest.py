@@ -44,7 +44,13 @@ api_key_env = "SMALL_KEY"
 input_usd_per_million = 1
 output_usd_per_million = 2
 max_output_tokens = 1000
-timeout_s = 0.6
+
+[models.hasty]
+model = "openai/small-1"
+api_base = "{small}"
+input_usd_per_million = 1
+output_usd_per_million = 2
+timeout_s = 0.4
 
 [models.large]
 model = "openai/large-1"
@@ -52,7 +58,6 @@ api_base = "{large}"
 input_usd_per_million = 10
 output_usd_per_million = 20
 max_output_tokens = 1000
-timeout_s = 5
 
 [models.spare]
 model = "openai/spare-1"
@@ -79,7 +84,7 @@ team = "research"
 
 [keys.bob]
 env = "TM_BOB"
-models = ["small"]
+models = ["small", "hasty"]
 
 [keys.poor]
 env = "TM_POOR"
@@ -180,7 +185,7 @@ def rules_text(all_fakes: dict[str, Fake]) -> Callable[..., str]:
 def proxy(
     tmp_path_factory: pytest.TempPathFactory, rules_text: Callable[..., str]
 ) -> Iterator[Proxy]:
-    running = Proxy(tmp_path_factory.mktemp("proxy"), rules_text(), learn)
+    running = Proxy(tmp_path_factory.mktemp("proxy"), rules_text("refresh_s = 0.1"), learn)
     yield running
     running.close()
 

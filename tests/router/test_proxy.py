@@ -75,10 +75,10 @@ def test_embeddings(proxy: Proxy, fakes: dict[str, Fake]) -> None:
 def test_models_and_health(proxy: Proxy) -> None:
     with proxy.client("alice") as client, proxy.client("bob") as bob:
         names = [one.id for one in client.models.list()]
-        assert names == ["auto", "gtm.rewrite", "small", "large", "spare", "vectors"]
-        assert [one.id for one in bob.models.list()] == ["auto", "gtm.rewrite", "small"]
+        assert names == ["auto", "gtm.rewrite", "small", "hasty", "large", "spare", "vectors"]
+        assert [one.id for one in bob.models.list()] == ["auto", "gtm.rewrite", "small", "hasty"]
     status, body = raw(proxy, "GET", "/health", None, {})
-    assert (status, body["status"], body["models"]) == (200, "ok", 4)
+    assert (status, body["status"], body["models"]) == (200, "ok", 5)
 
 
 @pytest.mark.parametrize("how", ["header", "metadata", "alias", "name"])
@@ -145,14 +145,15 @@ def test_another_model_stands_in(
 ) -> None:
     fakes["small"].mode = mode
     with proxy.client("alice") as client:
-        headers, answer = ask(client, "small", stream=stream)
+        asked = "hasty" if mode == "stall" else "small"
+        headers, answer = ask(client, asked, stream=stream)
         if stream:
             assert "".join(one.choices[0].delta.content or "" for one in answer) == "I am spare."
         else:
             assert answer.choices[0].message.content == "I am spare."
     assert headers["x-token-machine-model"] == "spare"
     told = proxy.event(request_id=headers["x-token-machine-request-id"])
-    assert (told["model_used"], told["stood_in_for"]) == ("spare", "small")
+    assert (told["model_used"], told["stood_in_for"]) == ("spare", asked)
     assert told["cost_usd"] == 0
     assert len(fakes["small"].seen) == 1
 
@@ -208,7 +209,7 @@ def test_when_all_fail_the_error_says_so(
     fakes["small"].mode = mode
     fakes["small"].message = f"no, {ENVIRON['SMALL_KEY']} is bad"
     with proxy.client("bob") as bob, pytest.raises(openai.APIStatusError) as found:
-        ask(bob, "small")
+        ask(bob, "hasty" if mode == "stall" else "small")
     assert (found.value.status_code, found.value.code) == (status, code)
     assert ENVIRON["SMALL_KEY"] not in found.value.response.text
     request_id = found.value.response.headers["x-token-machine-request-id"]

@@ -51,6 +51,7 @@ class Fake(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
     server: Fake
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
