@@ -70,10 +70,10 @@ def run_command(
     """
     mark = new_mark()
     started = time.monotonic()
-    # Another file, not the same one emptied: whoever still writes to that one writes to nobody.
+    # A file of its own, that is only added to: nothing that was printed can be taken back.
     output.unlink(missing_ok=True)
     with (
-        output.open("xb") as file,
+        output.open("ab") as file,
         Path(stdin or os.devnull).open("rb") as given,
         adopting() as leaders,
     ):
