@@ -17,7 +17,8 @@ def nights() -> list[dict[str, Any]]:
 
     ``rising`` is better by ten deviations of its noise last night, from its seventh round on;
     ``falling`` is worse by ten, crashes, costs more and lets a case fall in a kept round;
-    ``still`` measures the same thing again and again; ``ruled`` tells its keep rule's limit.
+    ``still`` measures the same thing first in each night, and tries wild things then;
+    ``ruled`` tells its keep rule's limit.
     """
     rng, events = random.Random(11), []
     for ago in reversed(range(NIGHTS)):
@@ -31,7 +32,7 @@ def _night(rng: random.Random, name: str, ago: int) -> list[dict[str, Any]]:
     last = ago == 0
     for i in range(ROUNDS):
         at = start + timedelta(minutes=10 * i)
-        score = 100 + rng.gauss(0, 1)
+        score = 100 + rng.gauss(0, 20 if name == "still" and i else 1)
         if last and name == "rising" and i >= 6:
             score += 10
         if last and name == "falling":

@@ -88,13 +88,16 @@ def test_a_mean_of_many_measurements_counts_for_many() -> None:
     assert found.sd == pytest.approx(1, abs=0.03)
 
 
-def test_repeats_are_preferred_to_the_runs_own_variance_when_there_are_enough() -> None:
-    discards = [[float(i % 5) for i in range(30)]]
-    few, enough = [[Measured(1.0), Measured(1.1)]], [[Measured(x) for x in (1, 2, 3, 4, 5)]]
-    assert [
-        found is not None and found.is_repeated
-        for found in (noise_of(few, discards), noise_of(enough, discards), noise_of(few, []))
-    ] == [False, True, True]
+def test_of_repeats_and_discards_the_one_that_tells_more_is_taken() -> None:
+    wide = [[float(i % 5) for i in range(30)]]
+    few, enough = [[Measured(1.0)] * 4], [[Measured(x) for x in (1.0, 1.1, 0.9, 1.0, 1.1)]]
+    found = [noise_of(few, wide), noise_of(enough, wide), noise_of(enough, [])]
+    assert [one is not None and one.is_repeated for one in found] == [False, True, True]
+    narrow = [[1 + i % 5 / 100 for i in range(30)]]
+    tight = noise_of(enough, narrow)
+    assert tight is not None
+    assert not tight.is_repeated
+    assert noise_of(few, []) is None
     assert noise_of([], [[1.0, 2.0, 3.0]]) is None
 
 

@@ -42,7 +42,8 @@ __all__ = [
 
 # Of each of the two questions, so that both together are wrong in at most 5 of 100 nights.
 CONFIDENCE = 0.975
-MIN_REPEATS = 4  # degrees of freedom from which repeats are preferred to the run's own variance
+_HALF = (1 - CONFIDENCE) / 2
+MIN_REPEATS = 4  # degrees of freedom: fewer say too little, and may be all the same by luck
 MIN_DISCARDS = 8
 MIN_TYPICAL = 8
 TRIM = 0.2
@@ -159,12 +160,18 @@ def _reach(noise: Noise, n: int, chance: float) -> float:
 def noise_of(
     repeats: Iterable[Sequence[Measured]], discards: Iterable[Sequence[float]]
 ) -> Noise | None:
-    """Return the noise to judge by: repeated measurements where there are enough of them (4 degrees
-    of freedom), else the discarded scores' spread, else what repeats there are; else None."""
-    repeated = repeated_noise(repeats)
-    if repeated is not None and repeated.freedom >= MIN_REPEATS:
+    """Return the noise to judge by, None when neither is known well enough.
+
+    Of repeated measurements (4 degrees of freedom or more) and the discarded scores' spread, which
+    only bounds the noise, the one that leaves a night of 100 rounds less room; but a
+    heavy-tailed spread only where there are no repeats.
+    """
+    repeated, discarded = repeated_noise(repeats), discarded_noise(discards)
+    if repeated is None or repeated.freedom < MIN_REPEATS:
+        return discarded
+    if discarded is None or discarded.is_heavy:
         return repeated
-    return discarded_noise(discards) or repeated
+    return min(repeated, discarded, key=lambda noise: _reach(noise, 100, _HALF))
 
 
 def best_moved(
