@@ -9,9 +9,10 @@ called improving: the price of watching.
 
 "moved" pairs a night with the one before. On pure noise every "improved" or "worse" is wrong; the
 nights have as many rounds, or 200 and 20, where just comparing the bests ("naive") favours the
-longer. A real move lifts the level at the night's start, or is one gain in the 90th of 100 rounds, among proposals that
-harm by five deviations of the noise, which repeated baselines may have measured. "kept" is the share of kept rounds that
-are named as kept on noise, in nights of pure noise and for a planted gain.
+longer. A real move lifts the level at the night's start, or is one gain in the 90th of 100 rounds,
+among proposals that harm by five deviations of the noise, which repeated baselines may have
+measured. "kept" is the share of kept rounds that are named as kept on noise, in nights of pure
+noise and for a planted gain.
 """
 
 from __future__ import annotations
