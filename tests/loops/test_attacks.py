@@ -79,7 +79,7 @@ def attacked(
     entries = [json.loads(line) for line in lines]
     decided = [entry for entry in entries if entry["kind"] == "decided"]
     reported = {one["number"]: one["reported"] for one in entries if one["kind"] == "scored"}
-    assert decided[0]["measured"] is (command == "python score.py")
+    assert (decided[0]["measured"] is True) == (command == "python score.py")
     assert outcome.measured is decided[-1]["measured"] or len(attacks) > 1
     return [{**one, "reported": reported.get(one["number"])} for one in decided[1:]]
 
@@ -205,25 +205,23 @@ def test_what_a_candidate_does_while_it_is_scored(root: Path, pane: Pane) -> Non
     assert (root / "helper.py").read_text("utf-8") == "x = 1\n"
 
 
+# A daemon without a session, a parent or an environment to tell it by.
 LATE = """
 import subprocess, sys
-subprocess.Popen([sys.executable, "-c", \"\"\"
-import time
-for _ in range(400):
-    time.sleep(0.05)
-    open("score.py", "w").write("print('score: 99')")
-\"\"\"], start_new_session=True, env={}, stdout=subprocess.DEVNULL)
+daemon = subprocess.Popen(
+    [sys.executable, "-c", "import time; time.sleep(600); open('score.py', 'w').write('x')"],
+    start_new_session=True, env={}, stdout=subprocess.DEVNULL)
+open("../daemon", "w").write(str(daemon.pid))
 print("a b c")
 """
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="orphans are only given to us on Linux")
 def test_nothing_is_left_that_writes_later(root: Path, pane: Pane) -> None:
-    more = [write("value.py", f"print('{word}')\n") for word in ("a b c d", "a b c d e")]
-    found = attacked(root, pane, [write("value.py", LATE), *more])
-    assert [one["score"] for one in found] == [3, 4, 5]
-    assert all(one["measured"] for one in found)
-    assert (root / "score.py").read_text("utf-8") == SCORE
+    psutil = pytest.importorskip("psutil")
+    (found,) = attacked(root, pane, [write("value.py", LATE)])
+    assert (found["score"], found["measured"]) == (3, True)
+    assert not psutil.pid_exists(int((root.parent / "daemon").read_text("utf-8")))
 
 
 def test_code_that_git_does_not_see_makes_scores_reported(root: Path, pane: Pane) -> None:

@@ -46,7 +46,7 @@ def test_what_it_prints_and_how_it_ends(tmp_path: Path) -> None:
 @pytest.mark.parametrize("then", ["time.sleep(600)", ""])
 def test_nothing_it_started_outlives_it(tmp_path: Path, then: str) -> None:
     command = [sys.executable, "-c", ESCAPING.format(then=then)]
-    done = run_command(command, cwd=tmp_path, output=tmp_path / "output", timeout_s=2)
+    done = run_command(command, cwd=tmp_path, output=tmp_path / "output", timeout_s=1)
     assert done.timed_out == bool(then)
     assert is_gone(int(done.tail()))
 

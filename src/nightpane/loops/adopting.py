@@ -11,6 +11,7 @@ import contextlib
 import ctypes
 import os
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,12 +20,14 @@ from typing import Any
 
 from nightpane.errors import MissingExtraError
 
-__all__ = ["adopting", "psutil"]
+__all__ = ["adopting", "psutil", "starting"]
 
 _SET, _GET = 36, 37
 _MOST_SWEEPS = 20
 _POLL_S = 0.02
 _leaders: set[int] = set()
+starting = threading.RLock()
+"""Held while a command is started and noted, so that no other thread takes it for an orphan."""
 
 
 @contextmanager
@@ -50,9 +53,11 @@ def adopting() -> Iterator[set[int]]:
 
 def _kill_orphans(before: set[int]) -> int:
     found = 0
-    for child in _children():
+    with starting:
+        children = [child for child in _children() if child.pid not in before | _leaders]
+    for child in children:
         with contextlib.suppress(psutil().Error, OSError):
-            if child.pid in before | _leaders or os.getsid(child.pid) == os.getsid(0):
+            if os.getsid(child.pid) == os.getsid(0):
                 continue
             for process in (*child.children(recursive=True), child):
                 process.kill()

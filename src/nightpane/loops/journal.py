@@ -28,6 +28,7 @@ class Journal:
         self.path = path
         self._file = file
         self._entries = entries
+        self._size = file.tell()
 
     @classmethod
     @contextmanager
@@ -52,6 +53,7 @@ class Journal:
             entries, end = _read(file, path)
             if end is not None:
                 file.truncate(end)
+            file.seek(0, os.SEEK_END)
             yield cls(path, file, entries)
 
     @property
@@ -60,17 +62,30 @@ class Journal:
         return tuple(self._entries)
 
     def write(self, kind: str, **facts: Any) -> Entry:
-        """Add an entry and return it, once it is on disk. Raises LoopError when it cannot be."""
+        """Add an entry and return it, once it is on disk.
+
+        Raises LoopError when it cannot be written, or when somebody else has written in between.
+        """
         entry = {"kind": kind, **facts}
         line = json.dumps(entry, ensure_ascii=False, allow_nan=False).encode("utf-8") + b"\n"
         try:
+            if not self._is_ours():
+                raise LoopError(f"the journal {self.path} was changed by somebody else")
             self._file.write(line)
             self._file.flush()
             os.fsync(self._file.fileno())
+            self._size += len(line)
         except OSError as error:
             raise LoopError(f"the journal {self.path} cannot be written: {error}") from error
         self._entries.append(entry)
         return entry
+
+    def _is_ours(self) -> bool:
+        """Return whether the file is still the one that was opened, and as long as it was left."""
+        if not self.path.exists():
+            return False
+        there, ours = self.path.stat(), os.fstat(self._file.fileno())
+        return os.path.samestat(there, ours) and ours.st_size == self._size
 
     def since(self, kind: str) -> tuple[Entry, ...]:
         """Return the entries from the last one of a kind on; none when there is none."""

@@ -19,7 +19,7 @@ from typing import Any
 
 from nightpane.errors import LoopError
 from nightpane.ids import new_ulid
-from nightpane.loops.adopting import adopting, psutil
+from nightpane.loops.adopting import adopting, psutil, starting
 
 __all__ = ["MARK", "Outcome", "end", "end_leftovers", "end_present", "new_mark", "run_command"]
 
@@ -78,16 +78,18 @@ def run_command(
         adopting() as leaders,
     ):
         try:
-            process = subprocess.Popen(
-                command,
-                shell=isinstance(command, str),
-                cwd=cwd,
-                env={**os.environ, **(environ or {}), MARK: mark},
-                stdin=given,
-                stdout=file,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
+            with starting:
+                process = subprocess.Popen(
+                    command,
+                    shell=isinstance(command, str),
+                    cwd=cwd,
+                    env={**os.environ, **(environ or {}), MARK: mark},
+                    stdin=given,
+                    stdout=file,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                )
+                leaders.add(process.pid)
         except OSError as error:
             shown = command if isinstance(command, str) else " ".join(command)
             raise LoopError(
@@ -95,7 +97,6 @@ def run_command(
             ) from error
         timed_out = False
         _present.add(process)
-        leaders.add(process.pid)
         try:
             process.wait(timeout_s)
         except subprocess.TimeoutExpired:
