@@ -112,9 +112,15 @@ def _frame(before: Container, after: Container) -> Iterator[Breach]:
 
 
 def _placeholders(before: Container, after: Container) -> Iterator[Breach]:
-    there = set(_PLACEHOLDER.findall(after.text))
-    for lost in sorted(set(_PLACEHOLDER.findall(before.text)) - there):
-        yield Breach("placeholders survive", lost, "the placeholder is gone")
+    """What an entity leaves to be filled in stays in it."""
+    for kind in ID_FIELDS:
+        for was, now in _pairs(before, after, kind):
+            for lost in sorted(_tokens(was) - _tokens(now)):
+                yield Breach("placeholders survive", was.label, f"the placeholder {lost} is gone")
+
+
+def _tokens(entity: Entity) -> set[str]:
+    return set(_PLACEHOLDER.findall(_plain(entity.document)))
 
 
 def _unique(before: Container, after: Container) -> Iterator[Breach]:

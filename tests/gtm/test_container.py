@@ -1,0 +1,117 @@
+"""Containers read and written; what is none is refused with the place."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.gtm.making import container, shop, tag, variable
+
+from nightpane.errors import GtmError
+from nightpane.gtm.container import Container, references
+from nightpane.gtm.scorer import score
+
+
+def test_what_was_read_is_written(tmp_path: Path) -> None:
+    document = json.loads(shop().text)
+    document["containerVersion"]["somethingNew"] = {"z": [1, 2.5, None, "ü"], "a": True}
+    document["containerVersion"]["tag"][0]["priority"] = {"type": "INTEGER", "value": "5"}
+    text = json.dumps(document, ensure_ascii=False)
+    found = Container.parse(text)
+    found.write(tmp_path / "out.json")
+    again = (tmp_path / "out.json").read_text("utf-8")
+    assert json.loads(again) == document
+    assert list(json.loads(again)["containerVersion"]) == list(document["containerVersion"])
+    assert Container.read(tmp_path / "out.json").document == document
+    assert [one.name for one in tmp_path.iterdir()] == ["out.json"]
+
+
+def test_references_are_found_to_the_bottom() -> None:
+    value = [{"list": [{"map": [{"value": "a {{One}} and {{ Two }}"}]}]}, "{{One}}", 7, "{{}}"]
+    assert list(references(value)) == ["One", "Two", "One"]
+
+
+def entity(**fields: Any) -> str:
+    document = json.loads(shop().text)
+    document["containerVersion"]["tag"][0].update(fields)
+    return json.dumps(document)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("", "it is no JSON"),
+        ("[]", "holds no JSON object"),
+        ('{"a": 1, "a": 2}', "the key 'a' stands twice"),
+        ('{"a": NaN}', "NaN is no number"),
+        ('{"a": 1e999}', "1e999 is too large"),
+        ("[" * 100_000, "nested too deeply"),
+        ('{"exportFormatVersion": 1}', "exportFormatVersion is 1"),
+        ('{"exportFormatVersion": 2}', "containerVersion is missing"),
+        (
+            '{"exportFormatVersion": 2, "containerVersion": {"tag": 3}}',
+            "containerVersion.tag is no",
+        ),
+        (entity(tagId=5), r"containerVersion.tag\[0\].tagId is 5"),
+        (entity(name=""), r"tag\[0\].name is ''"),
+        (entity(type=None), r"tag\[0\].type is None"),
+        (entity(parameter={}), r"tag\[0\].parameter is no list"),
+        (entity(parameter=[{"list": [{"map": [7]}]}]), r"parameter\[0\].list\[0\].map\[0\] is no"),
+        (entity(parameter=[{"value": 7}]), r"parameter\[0\].value is 7"),
+        (entity(firingTriggerId=[7]), "firingTriggerId holds an id that is no text"),
+        (entity(consentSettings=[]), "consentSettings is no object"),
+        (entity(filter=[{"parameter": [7]}]), r"filter\[0\].parameter\[0\] is no object"),
+    ],
+)
+def test_what_is_no_container_is_refused_with_the_place(text: str, says: str) -> None:
+    with pytest.raises(GtmError, match=says):
+        Container.parse(text)
+
+
+def test_a_missing_file_is_told(tmp_path: Path) -> None:
+    with pytest.raises(GtmError, match="cannot be read"):
+        Container.read(tmp_path / "none.json")
+
+
+JUNK = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
+    max_leaves=8,
+)
+
+
+@settings(max_examples=150, deadline=None, derandomize=True)
+@given(seed=st.integers(0, 10**6), junk=JUNK)
+def test_junk_at_any_place_is_read_or_refused(seed: int, junk: Any) -> None:
+    """Whatever stands in a container: it scores, or it is refused by name."""
+    document = json.loads(shop().text)
+    places: list[tuple[Any, Any]] = []
+
+    def walk(value: Any) -> None:
+        keys = value if isinstance(value, dict) else range(len(value))
+        for key in list(keys):
+            places.append((value, key))
+            if isinstance(value[key], dict | list):
+                walk(value[key])
+
+    walk(document)
+    holder, key = random.Random(seed).choice(places)
+    holder[key] = junk
+    try:
+        found = Container.parse(json.dumps(document))
+    except GtmError:
+        return
+    for profile in ("structural", "server", "booking"):
+        assert 0 <= score(found, profile=profile).score <= 1
+
+
+def test_folders_and_server_containers() -> None:
+    assert container(server=True).is_server
+    assert not shop().is_server
+    odd = container(tag=[tag(1, "a", parentFolderId="9")], variable=[variable(2, "b")])
+    assert odd.folder_name(odd.tags[0]) is None
