@@ -49,7 +49,7 @@ WHERE event IN ('proposal_generated', 'round_scored', 'round_kept', 'round_rever
             AND properties.project = {project} AND properties.client = {client}
     )
 GROUP BY run_id, round_id
-HAVING summary != ''
+HAVING max(event = 'proposal_generated') = 1
 ORDER BY at DESC
 LIMIT 1000
 """
