@@ -96,15 +96,19 @@ class Machine:
 
     def run(self, *words: str) -> tuple[int, Any]:
         """Return exit code and JSON of a command of the group, run in this process."""
+        code, text = self.text(*words, "--json")
+        return code, json.loads(text) if text.startswith("{") else text
+
+    def text(self, *words: str) -> tuple[int, str]:
+        """Return exit code and what a command of the group prints."""
         with pytest.MonkeyPatch.context() as patch:
             for name, value in self.environ.items():
                 patch.setenv(name, value)
             patch.chdir(self.folder)
             out, err = io.StringIO(), io.StringIO()
             with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-                code = run(["token-machine", *words, "--json"])
-        text = out.getvalue()
-        return code, json.loads(text) if text else err.getvalue()
+                code = run(["token-machine", *words])
+        return code, out.getvalue() or err.getvalue()
 
 
 @pytest.fixture(scope="module")
@@ -193,6 +197,18 @@ def test_the_report_grades_and_finds_the_wrong_model(machine: Machine) -> None:
     assert evidence["excess_low_usd"] < evidence["excess_usd"] < evidence["excess_high_usd"]
 
 
+def test_the_report_prints_nothing_that_steers_a_terminal(
+    machine: Machine, server: LocalServer
+) -> None:
+    at = datetime.now(UTC) - timedelta(days=9)
+    hostile = "[bold]\x1b[2Jmallory[/bold]"
+    send(server, [event("token_machine.request", at, user_id=hostile, model_used=hostile)])
+    code, text = machine.text("report", "--day", at.date().isoformat())
+    assert code == 0
+    assert "\x1b[2J" not in text
+    assert "[bold]" in text
+
+
 def test_summary_and_anomalies_are_told_once(machine: Machine, server: LocalServer) -> None:
     count = (
         "select event, count() from events where event in "
@@ -218,6 +234,7 @@ def test_a_change_is_proposed_applied_and_taken_back(machine: Machine, server: L
     assert (one["task_type"], one["action"], one["model"]) == ("gtm.rewrite", "default", "small")
     assert one["saves_low"] < one["saves_usd_per_day"] < one["saves_high"]
     assert machine.rules.read_text() == before
+    assert 'default = "small"' in machine.text("propose")[1]
     code, applied = machine.run("apply", "new.toml")
     assert (code, applied["annotation"]) == (0, "delivered")
     assert 'default = "small"' in machine.rules.read_text()
@@ -234,6 +251,9 @@ def test_a_change_is_proposed_applied_and_taken_back(machine: Machine, server: L
     code, reverted = machine.run("revert")
     assert (code, reverted["id"]) == (0, applied["before"])
     assert machine.rules.read_text() == before
+    code, text = machine.text("apply", "new.toml")
+    assert (code, text.startswith(f"routing rule {applied['id']} in force")) == (0, True)
+    assert machine.text("revert")[0] == 0
     annotations = server.query().request("GET", f"/api/projects/{server.project_id}/annotations/")
     texts = [one["content"] for one in annotations["results"]]
     assert any(text.startswith(f"routing rule {applied['id']} in force") for text in texts)

@@ -20,6 +20,11 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
 
+
+def deep(levels: int) -> Any:
+    return {"a": deep(levels - 1)} if levels else 1
+
+
 ASKED: Any = [{"role": "user", "content": "Who are you? " * 20}]
 
 
@@ -265,6 +270,9 @@ def test_what_a_client_may_not_set_never_reaches_litellm(
         ({"model": "vectors", "messages": ASKED}, "model"),
         ({"messages": ASKED, "stream_options": 1}, "stream_options"),
         ({"messages": ASKED, "metadata": {"task_type": 5}}, None),
+        ({"messages": [{"role": "user", "content": "\ud800"}]}, None),
+        ({"messages": ASKED, "response_format": 7}, "response_format"),
+        ({"messages": [deep(100)]}, None),
     ],
 )
 def test_a_malformed_request_is_refused_in_openais_words(

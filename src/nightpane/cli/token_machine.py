@@ -83,9 +83,9 @@ def check(path: Path, as_json: bool) -> int:
 
     def render(to: Console) -> None:
         for problem in problems:
-            to.print(_safe(problem), style="red")
+            _print(to, problem, "red")
         counts = ", ".join(f"{count} {what}" for what, count in _counts(rules).items())
-        to.print(_safe(f"rules {rules.id}: {counts}"))
+        _print(to, f"rules {rules.id}: {counts}")
 
     emit(document, as_json=as_json, render=render)
     return 1 if problems else 0
@@ -115,6 +115,11 @@ def serve(path: Path, host: str, port: int, allow_network: bool, as_json: bool) 
     except ModuleNotFoundError as error:
         raise MissingExtraError("token-machine") from error
     rules = read(path)
+    if rules.settings.project is None and load().project is None:
+        raise ConfigError(
+            f"no project for the events: set project under [router] in {path}, or "
+            "AUTORESEARCH_PROJECT"
+        )
     with Pane(project=rules.settings.project) as pane, _ledger() as ledger:
         service = _service(Service, path, pane, ledger)
         serving.serve(
@@ -287,19 +292,18 @@ def _annotated(document: dict[str, Any], text: str, as_json: bool) -> None:
 
 def _draw(report: Report, to: Console) -> None:
     quality = "no grade" if report.quality is None else f"quality {report.quality:.3f}"
-    to.print(
-        _safe(
-            f"{report.day}: {report.calls} calls, {report.errors} failed, "
-            f"{report.cost_usd:.4f} USD ({report.priced} priced), {quality} (n={report.graded})"
-        )
+    _print(
+        to,
+        f"{report.day}: {report.calls} calls, {report.errors} failed, "
+        f"{report.cost_usd:.4f} USD ({report.priced} priced), {quality} (n={report.graded})",
     )
     for title, grades in (("user", report.users), ("agent", report.agents)):
         if grades:
             to.print(_grades(title, grades))
     if report.escalation_candidates:
-        to.print(_safe(f"may need a better model: {', '.join(report.escalation_candidates)}"))
+        _print(to, f"may need a better model: {', '.join(report.escalation_candidates)}")
     for one in report.anomalies:
-        to.print(_safe(f"{one.type}: {one.recommendation}"), style="red")
+        _print(to, f"{one.type}: {one.recommendation}", "red")
 
 
 def _grades(title: str, grades: Sequence[Grade]) -> Table:
@@ -312,7 +316,8 @@ def _grades(title: str, grades: Sequence[Grade]) -> Table:
         if one.efficiency is not None and one.low is not None and one.high is not None:
             efficiency = f"{one.efficiency:.4g} ({one.low:.4g} to {one.high:.4g})"
         cells = (one.name, letter, efficiency, str(one.calls), f"{one.cost_usd:.4f}")
-        table.add_row(*(_safe(cell) for cell in (*cells, one.why_not or "")))
+        unsure = "its interval reaches another letter" if letter.endswith("?") else ""
+        table.add_row(*(_safe(cell) for cell in (*cells, one.why_not or unsure)))
     return table
 
 
@@ -321,17 +326,21 @@ def _draw_proposals(proposals: Sequence[Proposal], diff: Sequence[str], to: Cons
         to.print("nothing to propose: the data speaks for the rules, or says too little")
     words = {"default": "default becomes", "add": "new candidate", "remove": "no candidate more:"}
     for one in proposals:
-        to.print(_safe(f"{one.task_type}: {words[one.action]} {one.model}: {one.why}"))
+        _print(to, f"{one.task_type}: {words[one.action]} {one.model}: {one.why}")
         if one.saves_usd_per_day is not None:
             saves = f"{one.saves_usd_per_day:.4f} ({one.saves_low:.4f} to {one.saves_high:.4f})"
-            to.print(_safe(f"    saves {saves} USD a day where the default serves"))
+            _print(to, f"    saves {saves} USD a day where the default serves")
     for line in diff:
         style = {"+": "green", "-": "red"}.get(line[:1], "")
-        to.print(_safe(line), style=style)
+        _print(to, line, style)
 
 
 def _say(document: dict[str, Any], text: str, as_json: bool) -> None:
-    emit(document, as_json=as_json, render=lambda to: to.print(_safe(text)))
+    emit(document, as_json=as_json, render=lambda to: _print(to, text))
+
+
+def _print(to: Console, text: str, style: str = "") -> None:
+    to.print(_safe(text), style=style, soft_wrap=True)
 
 
 def _safe(text: str) -> Text:

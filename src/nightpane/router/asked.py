@@ -29,12 +29,24 @@ _CHAT = frozenset(
         *("prompt_cache_key", "web_search_options"),
     }
 )
+# Fields whose wrong type LiteLLM would stumble over.
+_TYPES: Mapping[str, type | tuple[type, ...]] = {
+    **dict.fromkeys(("temperature", "top_p"), (int, float)),
+    **dict.fromkeys(("n", "max_tokens", "max_completion_tokens", "seed", "dimensions"), int),
+    **dict.fromkeys(("tools", "functions", "modalities"), list),
+    **dict.fromkeys(("response_format", "stream_options", "logit_bias", "metadata"), dict),
+    **dict.fromkeys(("user", "model"), str),
+    "input": (str, list),
+    "messages": list,
+    "stream": bool,
+}
 _EMBEDDING = frozenset({"input", "dimensions", "encoding_format", "user"})
 # Read here and not sent on.
 _OWN = frozenset({"model", "stream", "metadata", "store"})
 _MAX_TASK_CHARS = 100
 _CHARS_PER_TOKEN = 3
 _PART_TOKENS = 2_000
+_MOST_DEPTH = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,12 +91,16 @@ async def read_json(request: Request, limit_bytes: int) -> dict[str, Any]:
                 f"the request is larger than {limit_bytes} bytes, the limit here",
             )
         chunks.append(chunk)
+    data = b"".join(chunks)
     try:
-        body = json.loads(b"".join(chunks))
+        body = json.loads(data)
+        if b"\\u" in data:
+            # Half of a surrogate pair cannot be sent on.
+            json.dumps(body, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
         body = None
-    if not isinstance(body, dict):
-        raise _wrong("the body is no JSON object")
+    if not isinstance(body, dict) or _too_deep(body):
+        raise _wrong("the body is no JSON object that can be sent on")
     return body
 
 
@@ -96,33 +112,34 @@ def read_asked(
     for name in body:
         if name not in known and name not in _OWN:
             raise _wrong(f"unrecognized request argument: {str(name)[:100]!r}", param=str(name))
+    for name, kind in _TYPES.items():
+        if body.get(name) is not None and not isinstance(body[name], kind):
+            raise _wrong(f"{name!r} has the wrong type", param=name)
     required = "input" if is_embedding else "messages"
     if not body.get(required):
         raise _wrong(f"{required!r} is missing", param=required)
     if not is_embedding:
         _check_messages(body["messages"], settings)
-    options = body.get("stream_options")
-    if options is not None and not isinstance(options, dict):
-        raise _wrong("'stream_options' is no object", param="stream_options")
-    model = body.get("model", AUTO)
-    if not isinstance(model, str):
-        raise _wrong("'model' is no text", param="model")
     return Asked(
-        model=model,
+        model=body.get("model") or AUTO,
         task_type=_task_type(body, header),
         is_stream=body.get("stream") is True and not is_embedding,
-        wants_usage=bool((options or {}).get("include_usage")),
+        wants_usage=bool((body.get("stream_options") or {}).get("include_usage")),
         is_embedding=is_embedding,
         params={name: body[name] for name in body if name in known and body[name] is not None},
         input_tokens=_estimate({name: body[name] for name in body if name not in _OWN}),
     )
 
 
+def _too_deep(value: Any, left: int = _MOST_DEPTH) -> bool:
+    if not isinstance(value, dict | list):
+        return False
+    inner = value.values() if isinstance(value, dict) else value
+    return left == 0 or any(_too_deep(one, left - 1) for one in inner)
+
+
 def _task_type(body: Mapping[str, Any], header: str | None) -> str | None:
-    metadata = body.get("metadata")
-    if metadata is not None and not isinstance(metadata, dict):
-        raise _wrong("'metadata' is no object", param="metadata")
-    found = header or (metadata or {}).get("task_type")
+    found = header or (body.get("metadata") or {}).get("task_type")
     if found is None or found == "":
         return None
     if not isinstance(found, str) or len(found) > _MAX_TASK_CHARS or not found.isprintable():
@@ -131,8 +148,8 @@ def _task_type(body: Mapping[str, Any], header: str | None) -> str | None:
 
 
 def _check_messages(messages: Any, settings: Settings) -> None:
-    if not isinstance(messages, list) or not all(isinstance(one, dict) for one in messages):
-        raise _wrong("'messages' is no list of objects", param="messages")
+    if not all(isinstance(one, dict) for one in messages):
+        raise _wrong("'messages' holds what is no object", param="messages")
     if settings.allow_remote_urls:
         return
     for message in messages:

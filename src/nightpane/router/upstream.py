@@ -168,6 +168,9 @@ class Upstream:
                 "the provider refused the proxy's own key",
                 is_final=True,
             )
+        if not hasattr(error, "status_code"):
+            # No provider was asked: LiteLLM could make nothing of the request.
+            return Refusal(400, "invalid_request_error", "not_sendable", text)
         if status == 429:
             return Refusal(429, "rate_limit_error", "upstream_rate_limit", text)
         if status in (400, 413, 422):
