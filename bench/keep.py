@@ -3,7 +3,7 @@
     python bench/keep.py [--nights 1000] [--rounds 100] [--json]
 
 Every candidate of a simulated night is exactly as good as the first: whatever is kept is false. The
-stated share of ``NoiseAware`` is its ``false_nights``. The last column is the power of the rule: the
+stated share of ``NoiseAware`` is its ``false_nights``. The last column is the rule's power: the
 share of candidates kept that are better by four standard deviations of one measurement.
 """
 
