@@ -180,6 +180,19 @@ def test_the_data_routes_a_task_to_the_cheapest_model_that_holds_it(
         client.post("/feedback", body={**body, "score": 0.75}, cast_to=object)
 
 
+def test_the_examples_client_asks_and_grades(machine: Machine, fakes: dict[str, Fake]) -> None:
+    example = Path(__file__).parents[2] / "examples" / "token-machine" / "ask.py"
+    environ = {
+        **machine.environ,
+        "OPENAI_BASE_URL": machine.url,
+        "OPENAI_API_KEY": ENVIRON["TM_ALICE"],
+    }
+    done = subprocess.run([sys.executable, example], env=environ, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("I am small.\nmodel: small\nreason: cheapest of 2")
+    assert done.stdout.endswith("cost-usd: 0.000200000\ngraded: 1.0\n")
+
+
 def test_the_report_grades_and_finds_the_wrong_model(machine: Machine) -> None:
     yesterday = (datetime.now(UTC) - timedelta(days=1)).date().isoformat()
     code, found = machine.run("report", "--day", yesterday)
@@ -283,7 +296,7 @@ def test_a_killed_proxy_forgets_nothing_that_was_spent(
         client.chat.completions.create(model="large", messages=ASKED, max_tokens=500)
     assert found.value.code == "budget_exceeded"
     grades = "select count() from events where event = '$ai_metric'"
-    assert server.query().hogql(grades).rows == [[2]]
+    assert server.query().hogql(grades).rows == [[3]]
     assert machine.end(signal.SIGTERM) == 0
     counted = server.query().hogql(
         "select count(), countIf(properties.$ai_error = 'budget_exceeded') from events "

@@ -46,6 +46,13 @@ def test_the_example_is_good() -> None:
     assert set(rules.models) == {"gpt-4o-mini", "gpt-4o"}
 
 
+def test_the_example_folders_rules_are_good() -> None:
+    path = Path(__file__).parents[2] / "examples" / "token-machine" / "token-machine.toml"
+    rules = parse(path.read_text(), str(path), needs_keys=False)
+    assert [key.name for key in rules.keys if key.has_budget] == ["loop", "judge"]
+    assert set(rules.task_types) == {"gtm.rewrite", "gtm.critique"}
+
+
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
