@@ -1,4 +1,4 @@
-"""Times what the page and the digest ask on a store of many events; prints one JSON line.
+"""Times what the page and the morning ask on a store of many events; prints one JSON line.
 
     python bench/pane.py [--events 1000000] [--data-dir DIR]
 
@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from nightpane.boards import BOARDS, CHANGES, LISTS, ROUNDS, HogQL, Scope
-from nightpane.digest import night_of, queries
+from nightpane.digest import evidence, night_of, queries
 from nightpane.ids import deterministic_ulid, deterministic_uuid
 from nightpane.server.query import InProcessQuery
 from nightpane.store import Store
@@ -72,7 +72,7 @@ def fill(store: Store, count: int) -> None:
 
 
 def questions() -> dict[str, HogQL]:
-    """Return what the page and the digest ask of a night and of 30 days."""
+    """Return what the page, its digest and the morning ask of a night and of 30 days."""
     night, scope = night_of(NEWEST, UTC), Scope()
     wide = Scope(start=night.end - timedelta(days=30), end=night.end, timezone="UTC")
     narrow = Scope(start=night.start, end=night.end)
@@ -81,6 +81,7 @@ def questions() -> dict[str, HogQL]:
         "digest loops": queries.loops(scope, night),
         "digest words": queries.words(scope, night),
         "digest series": queries.series(scope, night),
+        **{f"morning {name}": asked for name, asked in evidence.questions(scope, night).items()},
         "changes": HogQL(CHANGES, {}),
     }
     for board in (*BOARDS.values(), *LISTS.values()):

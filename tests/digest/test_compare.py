@@ -12,7 +12,7 @@ import pytest
 from rich.console import Console
 from tests.alerts.test_slack import Webhook, webhook
 from tests.digest.nights import EVENING, NIGHTS, ROUNDS, nights
-from tests.pane_events import send
+from tests.pane_events import one_round, send
 
 from nightpane import digest
 from nightpane.annotations import annotate
@@ -212,3 +212,19 @@ def test_annotations_that_cannot_be_read_are_said(
     text = digest.to_markdown(digest.page(unread, digest.Links()))
     assert whole.loops
     assert "annotations could not be read: the server answers 403" in text
+
+
+def test_absurd_scores_are_left_out_of_the_judgement(server: LocalServer) -> None:
+    events = []
+    for i in range(40):
+        at = EVENING - timedelta(days=i % 2) + timedelta(minutes=i)
+        score = 1.5e308 * (-1) ** (i // 10) if i % 5 == 0 else float(i % 7)
+        events += one_round(at, project="absurd", score=score, kept=i == 20)
+    send(server, events)
+    found = digest.compare(server.query(), tz=UTC, project="absurd")
+    (move,) = found.loops[0].moves
+    assert move.best.verdict is Moved.NOT_ENOUGH_DATA
+    assert move.typical.verdict is Moved.WITHIN_NOISE
+    page = digest.page(found, digest.Links())
+    assert "nan" not in digest.to_html(page)
+    assert json.dumps(digest.whole_json(found, digest.Links()))

@@ -24,9 +24,9 @@ from nightpane.digest.compared import (
     ScoreMove,
     Week,
 )
-from nightpane.digest.evidence import Evidence, gather
+from nightpane.digest.evidence import Evidence, gather, questions
 from nightpane.digest.model import Loop, Round, ScoreLine
-from nightpane.digest.moves import WEEK, score_move
+from nightpane.digest.moves import LARGEST, WEEK, score_move
 from nightpane.digest.nights import Night
 from nightpane.digest.regressions import regressions
 from nightpane.query import Query
@@ -54,11 +54,9 @@ def compare(
     """
     scope = Scope(project=project, client=client)
     answers = ask(query, scope, now=None, tz=tz, night=night)
-    asked = dict(answers.asked)
-    evidence = Evidence((), (), (), ())
-    if answers.newest is not None:
-        evidence = gather(query, scope, answers.night, asked)
-    morning = morning_of(replace(answers, asked=asked))
+    more = {} if answers.newest is None else questions(scope, answers.night)
+    evidence = gather(query, more) if more else Evidence((), (), (), ())
+    morning = morning_of(replace(answers, asked={**answers.asked, **more}))
     loops = _Loops(answers, evidence)
     reports = tuple(loops.report(loop) for loop in morning.loops)
     return Digest(
@@ -82,7 +80,8 @@ class _Loops:
         self.known: dict[str, Row] = {row["round_id"]: row for row in evidence.measured}
         self.rounds: dict[Key, list[Round]] = defaultdict(list)
         for one in answers.rounds:
-            self.rounds[one.project, one.client].append(one)
+            sane = one.score is None or abs(one.score) < LARGEST
+            self.rounds[one.project, one.client].append(one if sane else replace(one, score=None))
 
     def report(self, loop: Loop) -> LoopReport:
         key = (loop.project, loop.client)

@@ -5,7 +5,7 @@ Four more queries, whose answers do not grow with the rounds but for one row for
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from nightpane.boards import HogQL, Scope
@@ -16,7 +16,7 @@ from nightpane.digest.nights import Night
 from nightpane.digest.queries import LOOKBACK
 from nightpane.query import Query
 
-__all__ = ["Evidence", "gather"]
+__all__ = ["Evidence", "gather", "questions"]
 
 _AGO = "multiIf(age_s <= 0, 0, 1 + intDiv(age_s - 1, 86400))"
 _AGE = "dateDiff('second', timestamp, toDateTime({night})) as age_s"
@@ -34,18 +34,19 @@ class Evidence:
     measured: Sequence[Row]
 
 
-def gather(query: Query, scope: Scope, night: Night, asked: dict[str, HogQL]) -> Evidence:
-    """Ask the four queries, noting them in ``asked``. Raises what ``query`` raises."""
-    asked["happened"] = _happened(scope, night)
-    asked["dimensions"] = _dimensions(scope, night)
-    asked["cases"] = _cases(scope, night)
-    asked["measured"] = _measured(scope, night)
-    return Evidence(
-        happened=rows_of(query, asked["happened"]),
-        dimensions=rows_of(query, asked["dimensions"]),
-        cases=rows_of(query, asked["cases"]),
-        measured=rows_of(query, asked["measured"]),
-    )
+def questions(scope: Scope, night: Night) -> dict[str, HogQL]:
+    """Return the four queries by name, in the order of ``Evidence``."""
+    return {
+        "happened": _happened(scope, night),
+        "dimensions": _dimensions(scope, night),
+        "cases": _cases(scope, night),
+        "measured": _measured(scope, night),
+    }
+
+
+def gather(query: Query, asked: Mapping[str, HogQL]) -> Evidence:
+    """Return the answers to ``questions``. Raises what ``query`` raises."""
+    return Evidence(**{name: rows_of(query, question) for name, question in asked.items()})
 
 
 def _wide(scope: Scope, night: Night) -> Scope:

@@ -25,9 +25,10 @@ from nightpane.stats import (
     typical_moved,
 )
 
-__all__ = ["WEEK", "score_move"]
+__all__ = ["LARGEST", "WEEK", "score_move"]
 
 WEEK = 7
+LARGEST = 1e100  # a score whose square is still a number: beyond it nothing can be judged
 
 _Rounds = Sequence[Round]
 
@@ -90,7 +91,7 @@ def _repeats(series: _Rounds, known: Mapping[str, Row]) -> list[list[Measured]]:
         row = known.get(one.round_id)
         if row is None or one.score is None:
             continue
-        again.append([Measured(score) for score in row["scores"]])
+        again.append([Measured(score) for score in row["scores"] if abs(score) < LARGEST])
         if row["baseline"]:
             if last is None or not _same_harness(last, row):
                 baselines.append([])
@@ -113,6 +114,8 @@ def _times(row: Row | None, name: str = "measurements") -> int:
 
 def _best(line: ScoreLine, before: _Rounds, noise: Noise | None, known: Mapping[str, Row]) -> Move:
     if line.best is None or line.before is None:
+        return Move(verdict=Moved.NOT_ENOUGH_DATA, n=line.n_scored)
+    if max(abs(line.best), abs(line.before.score)) >= LARGEST:
         return Move(verdict=Moved.NOT_ENOUGH_DATA, n=line.n_scored)
     sign = -1.0 if line.direction == "min" else 1.0
     held = next((one.round_id for one in before if one.score == line.before.score), "")
