@@ -62,6 +62,7 @@ def autoresearch(
         dims=dims,
         rule=common.rule,
         escalate_after=common.escalate_after,
+        kill_flag=common.kill_flag,
     )
     return run_loop(
         common,
@@ -129,6 +130,7 @@ def autoagent(
         protect=protect,
         rule=common.rule,
         escalate_after=common.escalate_after,
+        kill_flag=common.kill_flag,
     )
     return run_loop(
         common,

@@ -52,6 +52,7 @@ class AutoAgent:
     protect: Sequence[str] = ()
     rule: KeepRule | None = None
     escalate_after: int | None = None
+    kill_flag: str | None = None
 
     def loop(
         self,
@@ -89,6 +90,7 @@ class AutoAgent:
             columns=_COLUMNS,
             rule=self.rule or Better(),
             escalate_after=self.escalate_after,
+            kill_flag=self.kill_flag,
             say=say,
         )
 

@@ -44,6 +44,7 @@ class AutoResearch:
     dims: Sequence[str] = ()
     rule: KeepRule | None = None
     escalate_after: int | None = None
+    kill_flag: str | None = None
 
     def loop(
         self,
@@ -78,6 +79,7 @@ class AutoResearch:
             columns=("commit", self.metric, _MEMORY, "status", "description"),
             rule=self.rule or Better(),
             escalate_after=self.escalate_after,
+            kill_flag=self.kill_flag,
             say=say,
         )
 
