@@ -147,7 +147,7 @@ def compare(folder: Path, server: LocalServer, rounds: int) -> list[str]:
     taken, failed = status.count("discard"), status.count("crash")
     return [
         f"journal, ledger, git and pane agree on {rounds} rounds:",
-        f"  {len(kept) + 1} kept, {taken} taken back, {failed} without a score",
+        f"  {status.count('keep')} kept, {taken} taken back, {failed} without a score",
         f"  ({interrupted} of these interrupted)",
     ]
 

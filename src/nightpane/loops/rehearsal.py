@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from nightpane.errors import LoopError
 from nightpane.loops.judging import Judge, Judgement
@@ -59,11 +58,6 @@ class Rehearsal:
     def ok(self) -> bool:
         """Whether both could be scored: a night would work."""
         return self.baseline.score is not None and self.proposal is not None
-
-    @property
-    def document(self) -> dict[str, Any]:
-        """The rehearsal as JSON."""
-        return {"ok": self.ok, **asdict(self)}
 
     @property
     def text(self) -> str:
