@@ -20,6 +20,7 @@ from nightpane.cli.main import run
 from nightpane.config import load
 from nightpane.digest.compared import LoopReport
 from nightpane.digest.terminal import print_page
+from nightpane.errors import ApiError
 from nightpane.stats import Moved
 from nightpane.testing import LocalServer
 
@@ -204,14 +205,21 @@ def test_slack_hears_what_got_worse_and_the_address_is_not_told(
 
 
 def test_annotations_that_cannot_be_read_are_said(
-    whole: digest.Digest, server: LocalServer
+    whole: digest.Digest,
+    settings: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    unread = digest.compare(
-        server.query(), tz=UTC, client="nights", changes_unread="the server answers 403"
-    )
-    text = digest.to_markdown(digest.page(unread, digest.Links()))
+    def refuse(*_: object) -> None:
+        raise ApiError("permission denied", status=403)
+
+    assert settings.exists()
+    monkeypatch.setattr("nightpane.annotations.latest", refuse)
     assert whole.loops
-    assert "annotations could not be read: the server answers 403" in text
+    assert run(MORNING) == 0
+    text = capsys.readouterr().out
+    assert "Annotations could not be read: the server answers 403." in text
+    assert "not known: the annotations could not be read" in text
 
 
 def test_absurd_scores_are_left_out_of_the_judgement(server: LocalServer) -> None:

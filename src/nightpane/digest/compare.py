@@ -44,7 +44,7 @@ def compare(
     night: date | None = None,
     project: str | None = None,
     client: str | None = None,
-    changes: Sequence[Change] | None = None,
+    changes: Sequence[Change] | None = (),
     changes_unread: str | None = None,
 ) -> Digest:
     """Return the whole digest of a night: the one that begins on ``night``, else the latest.

@@ -144,7 +144,8 @@ def _section(report: LoopReport, digest: Digest, links: Links) -> Section:
 def _verdicts(move: ScoreMove, *, several: bool) -> Sequence[Item]:
     name = f"{words.metric_name(move.line.metric)}: " if several else ""
     progress = move.line.progress
-    night, why = f"{name}{sentences.moved(move)}", sentences.moved_why(move)
+    night, why = sentences.moved(move), sentences.moved_why(move)
+    night = night if why else f"{name}{night}"  # an interval's line names its metric itself
     said = f"{name}{words.evidence(progress)}"
     return (
         Item(_MOVED[move.verdict], str(move.verdict), night, (Point(why),) if why else ()),
@@ -189,7 +190,7 @@ def _changes(move: ScoreMove, since: Round, digest: Digest, links: Links) -> Ite
     tz = digest.morning.night.start.tzinfo
     when = f"{since.started_at.astimezone(tz):%-d %b %H:%M}"
     if digest.changes is None:
-        says = f"annotations could not be read: {words.plain(digest.changes_unread or '')}"
+        says = "not known: the annotations could not be read"
     elif not found:
         says = f"no annotation in the 24 hours before the score moved ({when})"
     else:
@@ -201,11 +202,14 @@ def _changes(move: ScoreMove, since: Round, digest: Digest, links: Links) -> Ite
 
 
 def _remarks(digest: Digest) -> tuple[str, ...]:
-    return tuple(
+    found = [
         f"{words.loop_name(quiet.project, quiet.client)} ran {quiet.rounds:,} "
         f"{'round' if quiet.rounds == 1 else 'rounds'} the night before, and none in this one."
         for quiet in digest.morning.quiet
-    )
+    ]
+    if digest.changes is None:
+        found.append(f"Annotations could not be read: {words.plain(digest.changes_unread or '')}.")
+    return tuple(found)
 
 
 def _links(links: Iterable[Link | None]) -> tuple[Link, ...]:

@@ -10,8 +10,8 @@ import math
 import unicodedata
 from datetime import datetime, timedelta
 
-from nightpane.digest.model import Cost, Counts, Loop, Morning, ScoreLine
-from nightpane.stats import MIN_SCORED, Progress, Verdict, wilson
+from nightpane.digest.model import Cost, Morning, ScoreLine
+from nightpane.stats import MIN_SCORED, Progress, Verdict
 from nightpane.stats.progress import FAILING, STUCK_AFTER
 
 __all__ = [
@@ -21,7 +21,6 @@ __all__ = [
     "cost_per_kept",
     "evidence",
     "headline",
-    "kept_rate",
     "listed",
     "loop_name",
     "metric_name",
@@ -72,15 +71,6 @@ def cost_per_kept(counts: Cost, kept: int) -> str:
         return "no round kept"
     each = counts.per(kept)
     return usd(each) if counts.complete or each is None else f"at least {usd(each)}"
-
-
-def kept_rate(counts: Counts) -> str:
-    """Return the share of kept rounds with its interval."""
-    interval = wilson(min(counts.kept, counts.rounds), counts.rounds)
-    if interval is None:
-        return "–"
-    share, low, high = counts.kept / counts.rounds, interval.low, interval.high
-    return f"{share:.0%} (95 % interval {low * 100:.0f} to {high * 100:.0f} %)"
 
 
 def change(line: ScoreLine) -> str:
@@ -224,36 +214,3 @@ def p_value(value: float | None) -> str:
     if value is None:
         return "–"
     return "p < 0.001" if value < 0.001 else f"p = {value:.2g}"
-
-
-def before_label(loop: Loop, morning: Morning) -> str:
-    """Return which night the comparison is with: "the night before", or its date."""
-    if loop.before_night is None:
-        return "no earlier night"
-    if (morning.night.date - loop.before_night).days == 1:
-        return "the night before"
-    return f"the night of {loop.before_night:%-d %B %Y}"
-
-
-def facts(loop: Loop, morning: Morning) -> list[tuple[str, str]]:
-    """Return a loop's figures as pairs of name and value, in the order they are read."""
-    counts, before = loop.counts, loop.before
-    rounds = f"{counts.rounds:,}, kept {counts.kept:,} = {kept_rate(counts)}"
-    if counts.open:
-        rounds += f", {counts.open:,} without an end"
-    found = [("rounds", rounds)]
-    if before is not None:
-        earlier = f"{before.rounds:,} rounds, kept {before.kept:,}, cost {cost(before.cost)}"
-        found.append((before_label(loop, morning), earlier))
-    for line in loop.scores:
-        if line.best is not None:
-            best = f"{score(line.best)}" + ("" if line.best_kept else " (not kept)")
-            sense = "lower is better" if line.direction == "min" else "higher is better"
-            found.append((f"best {metric_name(line.metric)}", f"{best}, {sense}; {change(line)}"))
-    found += [
-        ("cost", cost(counts.cost)),
-        ("cost per kept round", cost_per_kept(counts.cost, counts.kept)),
-        ("reverted for", listed(loop.failure_modes)),
-        ("stopped for", listed(loop.stop_reasons)),
-    ]
-    return found
