@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import socket
 import threading
 from typing import Any
 
@@ -11,6 +12,9 @@ import openai
 import pytest
 from tests.router.conftest import ENVIRON, Proxy
 from tests.router.upstreams import Fake
+
+from nightpane.errors import StoreError
+from nightpane.router import asked
 
 # LiteLLM's own.
 pytestmark = [
@@ -187,6 +191,15 @@ def test_a_stream_that_nobody_carries_on_ends_with_an_error(
     assert (told["$ai_is_error"], told["$ai_error"]) == (True, "upstream_error")
 
 
+def test_half_a_tools_call_is_not_carried_on(proxy: Proxy, fakes: dict[str, Fake]) -> None:
+    fakes["small"].mode = "tools-cut"
+    with proxy.client("alice") as client:
+        _, pieces = ask(client, "small", stream=True)
+        with pytest.raises(openai.APIError):
+            list(pieces)
+    assert fakes["spare"].seen == []
+
+
 def test_a_client_that_leaves_is_booked_for_what_came(proxy: Proxy, fakes: dict[str, Fake]) -> None:
     with proxy.client("alice") as client:
         headers, pieces = ask(client, "small", stream=True)
@@ -306,6 +319,51 @@ def test_a_large_request_is_refused(proxy: Proxy) -> None:
     body = {"model": "small", "messages": [{"role": "user", "content": "x" * 30_000}]}
     status, said = raw(proxy, "POST", "/v1/chat/completions", body)
     assert (status, said["error"]["code"]) == (413, "request_too_large")
+
+
+def test_a_request_that_does_not_end_is_given_up(
+    proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(asked, "_BODY_S", 0.2)
+    with socket.create_connection(
+        (proxy.url.split(":")[1][2:], int(proxy.url.split(":")[2]))
+    ) as one:
+        head = f"authorization: Bearer {ENVIRON['TM_ALICE']}\r\ncontent-length: 100\r\n\r\n{{"
+        one.sendall(f"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\n{head}".encode())
+        one.settimeout(10)
+        assert one.recv(100).startswith(b"HTTP/1.1 408")
+
+
+def test_a_ledger_that_fails_refuses_new_calls_and_keeps_answers(
+    proxy: Proxy, fakes: dict[str, Fake], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any, **__: Any) -> None:
+        raise StoreError("the disk is full")
+
+    monkeypatch.setattr(proxy.ledger, "settle", full)
+    with proxy.client("alice") as client:
+        headers, answer = ask(client, "small")
+        assert answer.choices[0].message.content == "I am small."
+        assert proxy.event(request_id=headers["x-token-machine-request-id"])["cost_usd"] > 0
+        monkeypatch.setattr(proxy.ledger, "reserve", full)
+        with pytest.raises(openai.InternalServerError):
+            ask(client, "small")
+    assert len(fakes["small"].seen) == 1
+
+
+def test_what_cannot_be_learned_is_told_and_routing_goes_on(
+    proxy: Proxy, fakes: dict[str, Fake], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(_: Any) -> Any:
+        raise ValueError("not what was expected")
+
+    kept = proxy.service._learn
+    monkeypatch.setattr(proxy.service, "_learn", broken)
+    wait_until(lambda: "not what was expected" in str(proxy.service.problem))
+    with proxy.client("alice") as client:
+        assert ask(client, "rewrite")[0]["x-token-machine-model"] == "large"
+    monkeypatch.setattr(proxy.service, "_learn", kept)
+    wait_until(lambda: proxy.service.problem is None)
 
 
 def test_a_budget_is_refused_with_its_figures(proxy: Proxy, fakes: dict[str, Fake]) -> None:

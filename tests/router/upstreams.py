@@ -12,7 +12,8 @@ USAGE = {"prompt_tokens": 100, "completion_tokens": 50, "total_tokens": 150}
 
 
 class Fake(ThreadingHTTPServer):
-    """One provider. ``mode``: ok, cut (a stream ends in the middle), stall, hold, or a status.
+    """One provider. ``mode``: ok, cut (a stream ends in the middle), tools-cut (of a
+    tool's call), stall, hold, or a status.
 
     ``hold`` waits for ``let_go``; ``seen`` are the bodies that came, ``keys`` their authorizations.
     """
@@ -84,9 +85,13 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         base = _base(fake, "chat.completion.chunk")
         for word in ("I ", "am ", f"{fake.name}."):
-            delta = {"role": "assistant", "content": word}
+            delta: dict[str, Any] = {"role": "assistant", "content": word}
+            if fake.mode == "tools-cut":
+                function = {"name": "look", "arguments": "{"}
+                one = {"index": 0, "id": "t", "type": "function", "function": function}
+                delta = {"role": "assistant", "tool_calls": [one]}
             self._piece({**base, "choices": [{"index": 0, "delta": delta, "finish_reason": None}]})
-            if fake.mode == "cut":
+            if fake.mode in ("cut", "tools-cut"):
                 self.connection.shutdown(socket.SHUT_RDWR)
                 self.close_connection = True
                 return

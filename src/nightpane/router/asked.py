@@ -6,6 +6,7 @@ send the proxy's secrets where it likes.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -47,6 +48,7 @@ _MAX_TASK_CHARS = 100
 _CHARS_PER_TOKEN = 3
 _PART_TOKENS = 2_000
 _MOST_DEPTH = 64
+_BODY_S = 30.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,20 +80,16 @@ class Asked:
 
 
 async def read_json(request: Request, limit_bytes: int) -> dict[str, Any]:
-    """Return a request's JSON object. Raises Refusal: 413 when it is too large, 400 otherwise."""
-    chunks: list[bytes] = []
-    size = 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size > limit_bytes:
-            raise Refusal(
-                413,
-                "invalid_request_error",
-                "request_too_large",
-                f"the request is larger than {limit_bytes} bytes, the limit here",
-            )
-        chunks.append(chunk)
-    data = b"".join(chunks)
+    """Return a request's JSON object.
+
+    Raises Refusal: 413 when it is too large, 408 when it does not come in time, 400 for no object.
+    """
+    try:
+        async with asyncio.timeout(_BODY_S):
+            data = await _read_bytes(request, limit_bytes)
+    except TimeoutError:
+        text = f"the request did not come within {_BODY_S:g} s"
+        raise Refusal(408, "invalid_request_error", "request_timeout", text) from None
     try:
         body = json.loads(data)
         if b"\\u" in data:
@@ -129,6 +127,18 @@ def read_asked(
         params={name: body[name] for name in body if name in known and body[name] is not None},
         input_tokens=_estimate({name: body[name] for name in body if name not in _OWN}),
     )
+
+
+async def _read_bytes(request: Request, limit_bytes: int) -> bytes:
+    chunks: list[bytes] = []
+    size = 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > limit_bytes:
+            text = f"the request is larger than {limit_bytes} bytes, the limit here"
+            raise Refusal(413, "invalid_request_error", "request_too_large", text)
+        chunks.append(chunk)
+    return b"".join(chunks)
 
 
 def _too_deep(value: Any, left: int = _MOST_DEPTH) -> bool:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Mapping
 from typing import Any
 
 from nightpane.client import carrier
+from nightpane.errors import StoreError
 from nightpane.ids import new_ulid
 from nightpane.router.asked import Asked
 from nightpane.router.refusal import Refusal
@@ -16,6 +18,8 @@ from nightpane.router.service import Service
 from nightpane.router.upstream import Usage
 
 __all__ = ["Exchange"]
+
+log = logging.getLogger("nightpane")
 
 _MAX_ID_CHARS = 200
 
@@ -95,7 +99,11 @@ class Exchange:
             return
         self._is_over = True
         task = self.route.task_type if self.route else self._asked.task_type
-        self._service.ledger.settle(self.request_id, cost_usd, task_type=task, model=model)
+        try:
+            self._service.ledger.settle(self.request_id, cost_usd, task_type=task, model=model)
+        except StoreError as error:
+            # The answer is there already; what was booked stays booked.
+            log.warning("token machine: %s", error)
         about |= self._about(model, status)
         self._service.machine.request(
             model_used=model,

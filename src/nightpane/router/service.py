@@ -11,7 +11,7 @@ import hashlib
 import hmac
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
 from nightpane.errors import ConfigError, NightpaneError
@@ -55,8 +55,8 @@ class Service:
         self._environ = environ
         self.rules, self.upstream = self._load()
         self.learned = Learned({}, {})
-        self.learned_at: float | None = None
-        self.problem: str | None = None
+        self._learned_at: float | None = None
+        self._problems: dict[str, str] = {}
         self._stamp = self._file_stamp()
 
     def key(self, authorization: str | None) -> Key:
@@ -99,33 +99,48 @@ class Service:
         ]
         return max(cost or 0.0 for cost in costs)
 
+    @property
+    def problem(self) -> str | None:
+        """What is wrong with rules or data now, None when nothing is."""
+        return "; ".join(self._problems.values()) or None
+
     async def watch(self) -> None:
-        """Keep rules and evidence fresh, until cancelled."""
+        """Keep rules and evidence fresh, until cancelled. What fails is told, and tried again."""
         while True:
-            await self._look()
+            await self._try("rules", "the changed rules are not used", self._look_at_rules)
+            await self._try("data", "the data was not read", self._look_at_data)
             await asyncio.sleep(min(_LOOK_S, self.rules.settings.refresh_s))
 
-    async def _look(self) -> None:
+    async def _try(self, name: str, failed: str, look: Callable[[], Awaitable[bool]]) -> None:
+        try:
+            if await look():
+                self._problems.pop(name, None)
+        except Exception as error:  # noqa: BLE001 (routing goes on with what is known)
+            self._problems[name] = f"{failed}: {error}"
+            log.warning("token machine: %s", self._problems[name])
+
+    async def _look_at_rules(self) -> bool:
+        """Take the file's rules when it has changed; tell whether it had."""
         stamp = self._file_stamp()
-        if stamp != self._stamp:
-            self._stamp = stamp
-            try:
-                self.rules, self.upstream = await asyncio.to_thread(self._load)
-                self.problem, self.learned_at = None, None
-                log.warning("token machine: rules %s are in force", self.rules.id)
-            except NightpaneError as error:
-                self._say(f"the changed rules are not used: {error}")
-        now = time.monotonic()
-        if self._learn is not None and (
-            self.learned_at is None or now - self.learned_at >= self.rules.settings.refresh_s
-        ):
-            self.learned_at = now
-            try:
-                self.learned = await asyncio.to_thread(self._learn, self.rules)
-                for one, is_over in zip(self.learned.reports, (True, False), strict=False):
-                    tell(one, self.machine, self.ledger, is_over=is_over)
-            except NightpaneError as error:
-                self._say(f"the data was not read: {error}")
+        if stamp == self._stamp:
+            return False
+        self._stamp = stamp
+        self.rules, self.upstream = await asyncio.to_thread(self._load)
+        self._learned_at = None
+        log.warning("token machine: rules %s are in force", self.rules.id)
+        return True
+
+    async def _look_at_data(self) -> bool:
+        """Ask the data when it is time to; tell whether it was."""
+        now, every_s = time.monotonic(), self.rules.settings.refresh_s
+        is_fresh = self._learned_at is not None and now - self._learned_at < every_s
+        if self._learn is None or is_fresh:
+            return False
+        self._learned_at = now
+        self.learned = await asyncio.to_thread(self._learn, self.rules)
+        for one, is_over in zip(self.learned.reports, (True, False), strict=False):
+            tell(one, self.machine, self.ledger, is_over=is_over)
+        return True
 
     def _load(self) -> tuple[Rules, Upstream]:
         rules = rule_files.read(self.path, self._environ)
@@ -144,7 +159,3 @@ class Service:
         except OSError:
             return None
         return about.st_mtime_ns, about.st_size
-
-    def _say(self, problem: str) -> None:
-        self.problem = problem
-        log.warning("token machine: %s", problem)
