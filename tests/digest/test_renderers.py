@@ -154,6 +154,7 @@ def test_an_unknown_cost_is_said_and_never_a_zero(server: LocalServer) -> None:
     unknown, half = markdown("unknown cost"), markdown("half known")
     assert "| cost | unknown | – |" in unknown
     assert "$" not in unknown
+    assert "Whether a score got worse cannot be told yet" in unknown
     assert "| cost | ≥ $0.50 | – |" in half
     assert "at least $0.50 (known for 1 of 2 rounds)" in half
 

@@ -103,11 +103,21 @@ def page(digest: Digest, links: Links) -> Page:
         against=_against(digest),
         fresh=fresh,
         regressions=tuple(_regression(one, digest, links) for one in digest.regressions),
-        calm="Nothing got worse beyond noise." if digest.loops else "",
+        calm=_calm(digest),
         loops=tuple(_section(report, digest, links) for report in digest.loops),
         remarks=_remarks(digest),
         steps=words.next_steps(morning),
     )
+
+
+def _calm(digest: Digest) -> str:
+    verdicts = {move.verdict for report in digest.loops for move in report.moves}
+    if not verdicts:
+        return ""
+    if verdicts == {Moved.NOT_ENOUGH_DATA}:
+        return "Whether a score got worse cannot be told yet; nothing else did."
+    also = ", where that can be told" if Moved.NOT_ENOUGH_DATA in verdicts else ""
+    return f"Nothing got worse beyond noise{also}."
 
 
 def _against(digest: Digest) -> str:
