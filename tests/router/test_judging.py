@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import math
 import random
+import signal
+import subprocess
+import sys
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -285,6 +288,31 @@ def test_a_ledger_keeps_days_apart_and_totals_together(tmp_path: Path) -> None:
     assert later.call("one") is None
     assert later.spent("alice").total_usd == 2.4
     later.close()
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from nightpane.router.ledger import Ledger
+from nightpane.router.rules import parse
+(key,) = parse(sys.argv[2], "f", {"ALICE": "a-key-that-is-long-enough"}).keys
+ledger = Ledger(Path(sys.argv[1]))
+ledger.reserve(key, "done", 0.5)
+ledger.settle("done", 0.25, task_type=None, model=None)
+ledger.reserve(key, "under way", 1.5)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_killed_process_leaves_booked_what_was_under_way(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    done = subprocess.run([sys.executable, "-c", KILLED, str(path), GOOD])
+    assert done.returncode == -signal.SIGKILL
+    ledger = Ledger(path)
+    assert ledger.spent("alice").day_usd == 1.75
+    with pytest.raises(Refusal, match=r"1\.7500 are spent or booked"):
+        ledger.reserve(KEY, "next", 0.5)
+    ledger.close()
 
 
 def test_a_ledger_that_cannot_be_used_says_so(tmp_path: Path) -> None:
