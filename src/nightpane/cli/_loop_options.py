@@ -97,6 +97,12 @@ class Common:
     as_json: bool
 
     @property
+    def has_limits(self) -> bool:
+        """Whether anything was given that ends a loop that works."""
+        given = (self.max_rounds, self.hours, self.budget_usd, self.plateau, self.target)
+        return any(one is not None for one in given)
+
+    @property
     def limits(self) -> Limits:
         """When the loop stops. Raises ConfigError when it never would."""
         from nightpane.loops import Limits

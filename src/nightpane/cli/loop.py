@@ -8,8 +8,11 @@ from typing import Any
 import click
 
 from nightpane.cli._loop_options import Common, loop_options, run_loop
+from nightpane.config import load
 
 __all__ = ["command"]
+
+_FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 
 
 @click.group("loop")
@@ -136,6 +139,66 @@ def autoagent(
         common,
         lambda pane, state_dir, say: agent.loop(pane, common.proposers, state_dir, say=say),
     )
+
+
+@command.command("gtm")
+@click.argument("container", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.option("--signals", type=_FILE, help="A snapshot of what the advertising accounts saw.")
+@click.option("--old-signals", is_flag=True, help="Allow a snapshot of more than 72 hours.")
+@click.option("--profile", help="Weigh by this profile of the rubric.")
+@click.option("--rubric", type=_FILE, help="A rubric of your own.")
+@click.option(
+    "--stage",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Write the best container here.",
+)
+@click.option("--store", metavar="ADDRESS", help="Keep versions here: a folder, s3://…, R2.")
+@loop_options(project="gtm-autoresearch")
+def gtm(
+    container: Path,
+    signals: Path | None,
+    old_signals: bool,
+    profile: str | None,
+    rubric: Path | None,
+    stage: Path | None,
+    store: str | None,
+    **given: Any,
+) -> int:
+    """Improve a Tag Manager CONTAINER's export by operations, within its invariants.
+
+    Rules propose, unless commands or agents do: they edit container.json, or write
+    operations.json; NIGHTPANE_VERDICT names what is wrong. Without limits it stops as the public
+    loop does. The file itself is never changed, and nothing is published.
+    """
+    from nightpane.gtm.container import Container
+    from nightpane.gtm.rubric import Rubric
+    from nightpane.gtm.signals import Signals
+    from nightpane.gtm.store import Store
+    from nightpane.loops.gtm import LIMITS, GtmAutoResearch
+    from nightpane.loops.gtm_versions import deliver
+
+    common = Common(**given)
+    research = GtmAutoResearch(
+        container=container,
+        signals=None if signals is None else Signals.read(signals),
+        rubric=Rubric.default() if rubric is None else Rubric.read(rubric),
+        profile=profile,
+        limits=common.limits if common.has_limits else LIMITS,
+        rule=common.rule,
+        escalate_after=common.escalate_after,
+        kill_flag=common.kill_flag,
+        old_signals=old_signals,
+    )
+    opened = None if store is None else Store(store)
+    proposers = common.proposers if common.propose or common.agents else []
+    code = run_loop(
+        common,
+        lambda pane, state_dir, say: research.loop(pane, proposers, state_dir, say=say),
+    )
+    if not common.dry_run:
+        folder = research.folder(load().state_dir, Container.read(container))
+        deliver(research, folder, client=load().client, stage=stage, store=opened)
+    return code
 
 
 def _count(tasks: str) -> int | None:

@@ -22,6 +22,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "experiments": ("experiments", "Try a change of the loop, and hear whether it is better."),
     "export": ("export", "Export rounds as OpenTelemetry traces."),
     "flags": ("flags", "List and set the flags that a loop reads."),
+    "gtm": ("gtm", "Score Tag Manager containers, and keep their versions."),
     "hooks": ("hooks", "Annotate commits: install, look at or remove git hooks."),
     "import": ("import_", "Import ledgers of loops that already ran."),
     "init": ("init", "Write the drop-in file into a repository, or check it."),

@@ -74,6 +74,13 @@ class GtmAutoResearch:
         digest = hashlib.sha256(seed.text.encode()).hexdigest()
         return state_folder(state_dir, self.container) / digest[:16]
 
+    def scorer(self, seed: Container, folder: Path) -> ContainerScorer:
+        """Return the scorer. Raises GtmError when the rubric has no such profile."""
+        profile = score(seed, self.signals, self.rubric, self.profile).profile
+        return ContainerScorer(
+            signals=self.signals, rubric=self.rubric, profile=profile, folder=folder
+        )
+
     def loop(
         self,
         pane: Pane,
@@ -88,7 +95,6 @@ class GtmAutoResearch:
         Raises GtmError when the container, the signals or the profile are not fit.
         """
         seed = Container.read(self.container)
-        verdict = score(seed, self.signals, self.rubric, self.profile)
         if self.signals is not None and not self.old_signals:
             warning = self.signals.age_warning(datetime.now(UTC))
             if warning:
@@ -96,9 +102,7 @@ class GtmAutoResearch:
         folder = self.folder(state_dir, seed)
         root = _repository(folder / "repository", seed)
         (folder / _BEFORE).unlink(missing_ok=True)
-        scorer = ContainerScorer(
-            signals=self.signals, rubric=self.rubric, profile=verdict.profile, folder=folder
-        )
+        scorer = self.scorer(seed, folder)
         return Loop(
             workspace=Workspace(root, editable=[CONTAINER], own=(LEDGER,)),
             proposers=[_Operating(one, scorer, folder) for one in proposers or [Rules(scorer)]],
