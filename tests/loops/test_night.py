@@ -149,7 +149,7 @@ def test_a_night_leaves_the_morning(tmp_path: Path, server: LocalServer) -> None
     told = json.loads(done.stdout)
     (one,) = told["loops"]
     assert (one["ok"], one["outcome"]["rounds"], one["outcome"]["best_score"]) == (True, 3, 3)
-    assert "one: 2  keep  3  one more" in done.stderr
+    assert "one: 2  keep  3 reported  one more" in done.stderr
     morning = (tmp_path / "morning.md").read_text("utf-8")
     assert "counting" in morning
     assert told["morning"]["exit_code"] == 0
