@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from nightpane import catalog
 from nightpane.catalog.reference import markdown
 
-SCHEMA_DIGEST = "2794b48fd9d275e32e35114d64ba30f9de4119a4da4a0f4a7717d88c311ced21"
+SCHEMA_DIGEST = "93d442defaf13c8e7dd74189a77838dab4cf2d6534446b046e226071180085db"
 
 DOCS = Path(__file__).parents[2] / "docs"
 SCHEMA = catalog.json_schema()
