@@ -39,6 +39,7 @@ LOOP = "NIGHTPANE_LOOP"
 """Set for every command of a loop: its folder, by which a new process finds what was left over."""
 
 _DIFF_CHARS = 20_000
+_WHY_CHARS = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +145,7 @@ class _Run:
         self.best = Standing(loop.direction, loop.limits, begun["commit"])
         # When the first round was over: what is newer may be a proposal's.
         self.since_ns: int | None = None
+        self.doubt = ""
         self.judge = Judge(
             workspace=loop.workspace,
             scorer=loop.scorer,
@@ -335,6 +337,9 @@ class _Run:
             regressions=[one.document for one in worse],
         )  # fmt: skip
         self.best.remember(cases)
+        if score.reported and score.reported != self.doubt:
+            self.loop.say(f"scores are only reported: {score.reported}")
+            self.doubt = score.reported
         return judged
 
     def _decide(
@@ -376,10 +381,7 @@ class _Run:
         self.results.add(decided["ledger_at"], self._row(decided, before, status))
         settled = self.journal.write("settled", number=decided["number"], ns=time.time_ns())
         self._settled(settled, decided)
-        score = "no score" if decided["score"] is None else f"{decided['score']:.6g}"
-        word = " reported" if decided["measured"] is False else ""
-        summary = self._summary(decided["number"])
-        self.loop.say(f"{decided['number']}  {status}  {score}{word}  {summary}")
+        self.loop.say(f"{decided['number']}  {status}  {self._line(decided)}")
 
     def _settled(self, settled: Entry, decided: Entry) -> None:
         self.best.count(decided)
@@ -399,6 +401,15 @@ class _Run:
         }
 
     # Small things
+
+    def _line(self, decided: Entry) -> str:
+        """Return what a person is told of a round: its score, and what it did or why it failed."""
+        summary = self._summary(decided["number"])
+        if decided["score"] is None:
+            why = " ".join(decided["reason"].split())[:_WHY_CHARS]
+            return f"no score  {summary}: {why}"
+        word = " reported" if decided["measured"] is False else ""
+        return f"{decided['score']:.6g}{word}  {summary}"
 
     def _summary(self, number: int) -> str:
         entries = self.journal.since("run")
