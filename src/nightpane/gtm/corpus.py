@@ -75,7 +75,7 @@ def batch(
     """
     left_out: Counter[str] = Counter()
     lines: list[str] = []
-    grams: list[Mapping[str, int]] = []
+    grams: list[_Grams] = []
     admitted = 0
     redactor = Redactor()
     for example in sorted(examples, key=lambda one: (one.run_id, one.number)):
@@ -140,7 +140,7 @@ def _check(lines: Sequence[str], admitted: int, left_out: Mapping[str, int], lea
 def _line(example: Example, state: str, redactor: Redactor) -> tuple[str, str]:
     """Return the example's line, and what it says without its metadata."""
     problem = redactor.text(example.problem)
-    solution = redactor.text(json.dumps(list(example.operations), ensure_ascii=False))
+    solution = json.dumps(redactor.values(list(example.operations)), ensure_ascii=False)
     contents = (state, problem, solution)
     messages = [
         {"role": role, "content": content} for role, content in zip(_ROLES, contents, strict=True)
@@ -156,17 +156,24 @@ def _line(example: Example, state: str, redactor: Redactor) -> tuple[str, str]:
     return json.dumps(document, ensure_ascii=False), f"{problem}\n{solution}"
 
 
-def _grams(text: str) -> Mapping[str, int]:
+@dataclass(frozen=True, slots=True)
+class _Grams:
+    """How often a text has each run of three characters, and the length of that vector."""
+
+    counts: Mapping[str, int]
+    norm: float
+
+
+def _grams(text: str) -> _Grams:
     plain = re.sub(r"\s+", " ", text.lower())
-    return Counter(plain[at : at + 3] for at in range(max(len(plain) - 2, 1)))
+    counts = Counter(plain[at : at + 3] for at in range(max(len(plain) - 2, 1)))
+    return _Grams(counts, math.sqrt(sum(count**2 for count in counts.values())))
 
 
-def _cosine(one: Mapping[str, int], other: Mapping[str, int]) -> float:
-    shared = sum(count * other.get(gram, 0) for gram, count in one.items())
-    norms = math.sqrt(sum(count**2 for count in one.values())) * math.sqrt(
-        sum(count**2 for count in other.values())
-    )
-    return shared / norms if norms else 0.0
+def _cosine(one: _Grams, other: _Grams) -> float:
+    shared = one.counts.keys() & other.counts.keys()
+    product = sum(one.counts[gram] * other.counts[gram] for gram in shared)
+    return product / (one.norm * other.norm)
 
 
 def _is_held_out(line: str) -> bool:

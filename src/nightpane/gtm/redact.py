@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import Any
 
 __all__ = ["Redactor"]
 
@@ -18,10 +19,12 @@ _KINDS: Mapping[str, re.Pattern[str]] = {
     "ADS": re.compile(r"\b(?:AW|DC)-[\w/-]{4,}\b"),
     "ACCOUNT": re.compile(r"\bact_\d+\b|\baccounts/\d+\b|\bcontainers/\d+\b"),
     "TOKEN": re.compile(r"\b(?:EAA\w{20,}|ya29\.[\w-]{20,}|AIza[\w-]{20,}|eyJ[\w.-]{20,})"),
-    "HOST": re.compile(r"\b(?:https?://)?(?:[a-z0-9-]+\.)+(?:com|net|org|io|dev|app|shop|store|de|fr"
+    "URL": re.compile(r"\b(?:https?|wss?)://[^\s\"'<>)\\]+"
+                      r"|(?<!\w)//[\w-]+(?:\.[\w-]+)+[^\s\"'<>)\\]*", re.IGNORECASE),
+    "HOST": re.compile(r"\b(?:[a-z0-9-]+\.)+(?:com|net|org|io|dev|app|shop|store|de|fr"
                        r"|uk|co|eu|us|ca|au|nl|it|es)\b(?::\d+)?(?:/[^\s\"'<>)]*)?",
                        re.IGNORECASE),
-    "PHONE": re.compile(r"(?<!\w)\+?\d[\d ().-]{7,}\d(?!\w)"),
+    "PHONE": re.compile(r"(?<![\w.])(?!21474\d{5}\b)\+?\d[\d ().-]{7,}\d(?!\w)"),
     # The triggers that every container has are nobody's.
     "ID": re.compile(r"(?<![\w.])(?!21474\d{5}\b)\d{6,}(?![\w.])"),
 }  # fmt: skip
@@ -39,6 +42,20 @@ class Redactor:
         for kind, pattern in _KINDS.items():
             text = pattern.sub(lambda found, kind=kind: self._name(kind, found[0]), text)  # type: ignore[misc]
         return text
+
+    def values(self, document: Any) -> Any:
+        """Return a JSON document whose texts and numbers hold no identifiers: still JSON, which it
+        need not be when its text is redacted."""
+        if isinstance(document, Mapping):
+            return {self.text(str(key)): self.values(value) for key, value in document.items()}
+        if isinstance(document, list | tuple):
+            return [self.values(one) for one in document]
+        if isinstance(document, str):
+            return self.text(document)
+        if isinstance(document, bool) or document is None:
+            return document
+        said = self.text(str(document))
+        return document if said == str(document) else said
 
     @property
     def found(self) -> Mapping[str, int]:
