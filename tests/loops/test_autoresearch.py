@@ -53,14 +53,14 @@ def loop(
 
 def test_a_night_of_training_gets_better(repository: Path, server: LocalServer) -> None:
     environ = {"POSTHOG_HOST": server.host, "POSTHOG_API_KEY": server.api_key}
-    done = loop(repository, "--max-rounds", "5", environ=environ)
+    done = loop(repository, "--max-rounds", "3", environ=environ)
     assert done.returncode == 0, done.stderr
     outcome = json.loads(done.stdout)
-    assert (outcome["reason"], outcome["rounds"]) == ("max_rounds", 5)
+    assert (outcome["reason"], outcome["rounds"]) == ("max_rounds", 3)
     ledger = (repository / "results.tsv").read_text("utf-8").splitlines()
     assert ledger[0] == "commit\tval_loss\tmemory_gb\tstatus\tdescription"
     scores = [float(line.split("\t")[1]) for line in ledger[1:]]
-    assert len(scores) == 5
+    assert len(scores) == 3
     assert outcome["best_score"] == pytest.approx(min(scores), abs=1e-6)
     assert outcome["best_score"] < scores[0] * 0.97
     assert git(repository, "rev-parse", "HEAD") == outcome["best_commit"]
@@ -71,7 +71,7 @@ def test_a_night_of_training_gets_better(repository: Path, server: LocalServer) 
         {"run": outcome["run_id"]},
     )
     ((count, best, accuracy),) = answer.rows
-    assert count == 5
+    assert count == 3
     assert best == pytest.approx(outcome["best_score"])
     assert 0 < accuracy <= 1
 
