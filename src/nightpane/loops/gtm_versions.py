@@ -28,13 +28,15 @@ _MOST_NAMES = 40
 
 
 def publish(folder: Path, store: Store, scorer: ContainerScorer, *, client: str) -> list[str]:
-    """Write every run of a loop's folder that is over into the store; return their ids.
+    """Write every run of a loop's folder that is over into the store; return the new ones' ids.
 
-    What is there already stays. Raises GtmError when the store refuses or does not answer.
+    A run whose manifest, which is written last, is there already stays as it is: other signals
+    would tell its rounds in other words. Raises GtmError when the store refuses or does not answer.
     """
     published = []
+    there = {one.run_id for one in store.runs()}
     for run in _runs(folder):
-        if run[-1]["kind"] == "ended":
+        if run[-1]["kind"] == "ended" and run[0]["run_id"] not in there:
             _publish(run, folder, store, scorer, client)
             published.append(str(run[0]["run_id"]))
     return published
