@@ -190,7 +190,8 @@ def run_loop(common: Common, build: Callable[[Pane, Path, Callable[[str], None]]
         if common.dry_run:
             return _rehearse(loop, common)
         outcome = loop.run()
-        pane.flush(timeout_s=10)
+        if settings.host is not None:
+            pane.flush(timeout_s=10)
     emit(_document(outcome), as_json=common.as_json, render=lambda console: _draw(outcome, console))
     return 0 if outcome.progress.kept > 1 else 1
 

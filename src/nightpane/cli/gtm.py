@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from nightpane.cli._output import emit, json_option, printable
+from nightpane.config import load
 from nightpane.errors import GtmError
 
 if TYPE_CHECKING:
@@ -159,7 +160,8 @@ def corpus(
     )
     with Pane(project=project, client=client or "internal") as pane:
         pane.emit(event, agent="trainer")
-        pane.flush(timeout_s=10)
+        if load(project=project).host is not None:
+            pane.flush(timeout_s=10)
     document = {
         "batch_id": made.digest[:16],
         "file": str(output / f"{name}.jsonl"),

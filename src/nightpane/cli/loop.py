@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -152,6 +153,11 @@ def autoagent(
     type=click.Path(path_type=Path, file_okay=False),
     help="Write the best container here.",
 )
+@click.option(
+    "--workspace",
+    metavar="PATH",
+    help="Stage in Tag Manager too: accounts/1/containers/2/NAME, a workspace of that name.",
+)
 @click.option("--store", metavar="ADDRESS", help="Keep versions here: a folder, s3://…, R2.")
 @loop_options(project="gtm-autoresearch")
 def gtm(
@@ -161,6 +167,7 @@ def gtm(
     profile: str | None,
     rubric: Path | None,
     stage: Path | None,
+    workspace: str | None,
     store: str | None,
     **given: Any,
 ) -> int:
@@ -178,6 +185,10 @@ def gtm(
     from nightpane.loops.gtm_versions import deliver
 
     common = Common(**given)
+    if workspace is not None and not re.fullmatch(r"accounts/\d+/containers/\d+/[^/]+", workspace):
+        raise click.BadParameter(
+            f"{workspace!r} is not accounts/N/containers/N/NAME", param_hint="--workspace"
+        )
     research = GtmAutoResearch(
         container=container,
         signals=None if signals is None else Signals.read(signals),
@@ -197,7 +208,15 @@ def gtm(
     )
     if not common.dry_run:
         folder = research.folder(load().state_dir, Container.read(container))
-        deliver(research, folder, client=load().client, stage=stage, store=opened)
+        deliver(
+            research,
+            folder,
+            client=load().client,
+            stage=stage,
+            workspace=workspace,
+            store=opened,
+            say=lambda text: click.echo(text, err=True),
+        )
     return code
 
 

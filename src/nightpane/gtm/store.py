@@ -195,4 +195,4 @@ def _run(run_id: str) -> str:
 
 
 def _written(document: Mapping[str, Any]) -> bytes:
-    return (json.dumps(document, ensure_ascii=False, sort_keys=True, indent=1) + "\n").encode()
+    return (json.dumps(document, ensure_ascii=False, indent=1) + "\n").encode()

@@ -7,7 +7,7 @@ night is written the next.
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from nightpane.gtm.container import Container
 from nightpane.gtm.corpus import Example
 from nightpane.gtm.scorer import Verdict
 from nightpane.gtm.store import Store
+from nightpane.gtm.tag_manager import TagManager
 from nightpane.loops.gtm import CONTAINER, ContainerScorer, GtmAutoResearch, proposals
 from nightpane.loops.journal import Entry, Journal
 
@@ -48,9 +49,12 @@ def deliver(
     *,
     client: str,
     stage: Path | None,
+    workspace: str | None,
     store: Store | None,
+    say: Callable[[str], None],
 ) -> None:
-    """Write the last run's best container to where people look at it, and every run to the store.
+    """Write the last run's best container to where people look at it: a folder, or the Tag Manager
+    workspace ``accounts/1/containers/2/NAME``; and every run to the store.
 
     Raises GtmError when either cannot be written; the loop's folder keeps what it holds.
     """
@@ -59,8 +63,15 @@ def deliver(
     if stage is not None:
         verdicts = (scorer.verdict(seed), scorer.verdict(best))
         staging.stage(stage, seed, best, verdicts, kept_summaries(folder))
+        say(f"staged in {stage}")
+    if workspace is not None:
+        parent, _, name = workspace.rpartition("/")
+        staged = TagManager().stage(best, parent, name)
+        done = f"{len(staged.created)} created, {len(staged.updated)} updated"
+        say(f"staged in {staged.workspace}: {done}")
     if store is not None:
-        publish(folder, store, scorer, client=client)
+        published = publish(folder, store, scorer, client=client)
+        say(f"{len(published)} runs in {store.address}")
 
 
 def best_and_seed(folder: Path) -> tuple[Container, Container]:

@@ -8,6 +8,7 @@ never be handed SQL that came from outside.
 from __future__ import annotations
 
 import atexit
+import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from pathlib import Path
@@ -53,6 +54,7 @@ class Store:
         self._writer = Writer(connection, self._persons, self._types)
         self._writer.start()
         self._closed = False
+        self._opened_ns = time.time_ns()
         # The engine must be closed before the interpreter ends: it crashes otherwise.
         atexit.register(self.close)
 
@@ -79,6 +81,11 @@ class Store:
     def property_types(self) -> Mapping[str, str]:
         """The type of each property seen: Numeric, Boolean, DateTime or String. A live view."""
         return self._types.view
+
+    @property
+    def mark(self) -> str:
+        """What changes with every write of events, before they are acknowledged, and every opening."""
+        return f"{self._opened_ns:x}-{self._writer.writes}"
 
     @property
     def has_person_overrides(self) -> bool:

@@ -69,6 +69,8 @@ class Writer:
         self._last_rows = 0
         self._closing = False
         self._broken: StoreError | None = None
+        self.writes = 0
+        """How often it has written; counted before what was written is acknowledged."""
         self._thread = threading.Thread(target=self._run, name="nightpane-writer", daemon=True)
 
     def start(self) -> None:
@@ -176,9 +178,12 @@ class Writer:
         if fresh:
             # Entered first: should the INSERT fail half-way, a retry is then looked up on disk.
             self._index.add(list(fresh))
-            self._connection.insert(
-                f"{DATABASE}.events", b"\n".join(fresh.values()), INSERT_SETTINGS
-            )
+            try:
+                self._connection.insert(
+                    f"{DATABASE}.events", b"\n".join(fresh.values()), INSERT_SETTINGS
+                )
+            finally:
+                self.writes += 1
         return new
 
     def _stored(self, keys: list[bytes]) -> set[bytes]:
