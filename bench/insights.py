@@ -27,6 +27,7 @@ FUNNEL = [{"event": name} for name in ("step.plan", "$ai_generation", "round_sco
 LAST_MONTH = {"dateRange": {"date_from": "-30d"}}
 COST = {"event": "$ai_generation", "math": "sum", "math_property": "$ai_total_cost_usd"}
 CALLS = {"event": "$ai_generation"}
+CALL = {"id": "$ai_generation", "type": "events"}
 NODES: dict[str, dict[str, Any]] = {
     "count by day": {"kind": "TrendsQuery", "series": [CALLS], **LAST_MONTH},
     "cost by day and task, compared": {
@@ -64,6 +65,21 @@ NODES: dict[str, dict[str, Any]] = {
             "funnelVizType": "trends",
             "funnelWindowInterval": 1,
             "funnelWindowIntervalUnit": "hour",
+        },
+        **LAST_MONTH,
+    },
+    "retention by day": {
+        "kind": "RetentionQuery",
+        "retentionFilter": {"targetEntity": CALL, "returningEntity": CALL},
+        **LAST_MONTH,
+    },
+    "retention, first time, by week": {
+        "kind": "RetentionQuery",
+        "retentionFilter": {
+            "targetEntity": CALL,
+            "returningEntity": {"id": "round_scored", "type": "events"},
+            "retentionType": "retention_first_time",
+            "period": "Week",
         },
         **LAST_MONTH,
     },

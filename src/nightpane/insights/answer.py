@@ -13,6 +13,9 @@ from nightpane.insights import (
     funnels_query,
     funnels_result,
     lifecycle,
+    retention,
+    retention_query,
+    retention_result,
     stickiness,
     trends,
     trends_result,
@@ -106,6 +109,15 @@ def _funnels(query: Fields, context: Context, run: Run) -> dict[str, Any]:
     return _response(response, question, found, read.periods[0], total_median_conversion_time=total)
 
 
+def _retention(query: Fields, context: Context, run: Run) -> dict[str, Any]:
+    read = retention.read_retention(query, context)
+    question = retention_query.build(read, query, context)
+    response = _run(run, question)
+    rows = _rows(response)
+    read = read.starting(_earliest(rows, read.period))
+    return _response(response, question, retention_result.results(read, rows), read.period)
+
+
 def _events(query: Fields, context: Context, run: Run) -> dict[str, Any]:
     question, columns = events.build(query, context)
     response = _run(run, question)
@@ -161,4 +173,5 @@ KINDS: Mapping[str, Callable[[Fields, Context, Run], dict[str, Any]]] = {
     "LifecycleQuery": _lifecycle,
     "EventsQuery": _events,
     "FunnelsQuery": _funnels,
+    "RetentionQuery": _retention,
 }
