@@ -18,7 +18,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from nightpane.boards import BOARDS, CHANGES, LISTS, ROUNDS, HogQL, Scope
+from nightpane.boards import BOARDS, LISTS, ROUNDS, HogQL, Scope
 from nightpane.digest import evidence, night_of, queries
 from nightpane.ids import deterministic_ulid, deterministic_uuid
 from nightpane.server.query import InProcessQuery
@@ -82,7 +82,6 @@ def questions() -> dict[str, HogQL]:
         "digest words": queries.words(scope, night),
         "digest series": queries.series(scope, night),
         **{f"morning {name}": asked for name, asked in evidence.questions(scope, night).items()},
-        "changes": HogQL(CHANGES, {}),
     }
     for board in (*BOARDS.values(), *LISTS.values()):
         found[board.name] = board.hogql(narrow if board is ROUNDS else wide)

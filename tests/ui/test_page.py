@@ -141,9 +141,9 @@ def test_an_empty_store_says_what_to_do_and_fills_by_itself(
 
 def test_a_server_that_is_away_is_said_and_waited_for(server: LocalServer, tab: Fresh) -> None:
     page = tab().open(url(server))
-    page.route("**/pane/rows/**", lambda route: route.abort())
+    page.route("**/pane/mark", lambda route: route.abort())
     page.wait_for_selector("#live[data-state=away]", timeout=15_000)
-    page.unroute("**/pane/rows/**")
+    page.unroute("**/pane/mark")
     page.wait_for_selector("#live:not([data-state=away])", timeout=15_000)
     page.wait_for_selector("#notice", state="hidden")
 

@@ -14,7 +14,7 @@ from nightpane.boards.model_fit import MODEL_FIT
 from nightpane.boards.phases import PHASES
 from nightpane.boards.round_funnel import ROUND_FUNNEL, STAGES
 from nightpane.boards.rounds import per_round
-from nightpane.boards.runs import CHANGES, LOOPS, ROUNDS, RUNS
+from nightpane.boards.runs import LOOPS, ROUNDS, RUNS
 from nightpane.boards.scope import HogQL, Scope
 from nightpane.boards.score_trend import SCORE_TREND
 from nightpane.boards.stop_reasons import STOP_REASONS
@@ -39,7 +39,6 @@ LISTS: dict[str, Board] = {board.name: board for board in (LOOPS, RUNS, ROUNDS)}
 
 __all__ = [
     "BOARDS",
-    "CHANGES",
     "LISTS",
     "LOOPS",
     "ROUNDS",

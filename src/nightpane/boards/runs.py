@@ -6,10 +6,7 @@ from nightpane.boards.board import Board
 from nightpane.boards.rounds import per_round
 from nightpane.boards.scope import Scope
 
-__all__ = ["CHANGES", "LOOPS", "ROUNDS", "RUNS"]
-
-# Changes whenever an event arrives, and reads nothing but a count.
-CHANGES = "select count() as events from events"
+__all__ = ["LOOPS", "ROUNDS", "RUNS"]
 
 _ROUND_COLUMNS = (
     *("kept", "reverted", "failure_mode", "metric", "direction", "model", "delta"),

@@ -5,7 +5,7 @@ Knows only the query API. Every figure comes from one of the queries the digest 
 gives what the page shows, ``compare`` the whole digest.
 """
 
-from nightpane.digest.build import build
+from nightpane.digest.build import build, newest
 from nightpane.digest.compare import compare
 from nightpane.digest.compared import Change, Digest
 from nightpane.digest.html import to_html
@@ -44,6 +44,7 @@ __all__ = [
     "Standing",
     "build",
     "compare",
+    "newest",
     "night_of",
     "page",
     "to_html",

@@ -36,6 +36,7 @@ __all__ = [
     "key_of",
     "moment_of",
     "morning_of",
+    "newest",
     "rows_of",
 ]
 
@@ -84,9 +85,9 @@ def ask(
     """Return the answers behind ``build``, which see."""
     now = now or datetime.now(UTC)
     asked = {"latest": queries.latest(scope, now)}
-    newest = moment_of(rows_of(query, asked["latest"])[0]["newest"])
-    chosen = night_of(night or newest or now, tz)
-    if newest is None:
+    latest = newest(query, scope, now)
+    chosen = night_of(night or latest or now, tz)
+    if latest is None:
         return Answers(night=chosen, now=now, newest=None, asked=asked)
     asked["loops"] = queries.loops(scope, chosen)
     asked["words"] = queries.words(scope, chosen)
@@ -94,12 +95,17 @@ def ask(
     return Answers(
         night=chosen,
         now=now,
-        newest=newest,
+        newest=latest,
         nights=rows_of(query, asked["loops"]),
         words=rows_of(query, asked["words"]),
         rounds=[_round(row) for row in reversed(rows_of(query, asked["series"]))],
         asked=asked,
     )
+
+
+def newest(query: Query, scope: Scope, now: datetime) -> datetime | None:
+    """Return when the scope's newest round event happened, None without one: its night is shown."""
+    return moment_of(rows_of(query, queries.latest(scope, now))[0]["newest"])
 
 
 def morning_of(answers: Answers) -> Morning:

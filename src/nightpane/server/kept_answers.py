@@ -1,7 +1,7 @@
 """Answers of the page's queries, kept until an event arrives: a page opened again asks no more.
 
-An answer is only as good as the store it was read from: each is kept with the store's count of
-events and its newest arrival, and is given again only while both are the same.
+An answer is only as good as the store it was read from: each is kept with the store's mark, which
+changes before an event is acknowledged, and is given again only while that is the same.
 """
 
 from __future__ import annotations
@@ -9,20 +9,18 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 
-import anyio.to_thread
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from nightpane.server.auth import require_personal_key
+from nightpane.server.errors import JsonResponse
 from nightpane.server.query import ask
-from nightpane.store import Store
 
-__all__ = ["Kept", "kept_of", "mark_of", "routes"]
+__all__ = ["Kept", "kept_of", "routes"]
 
 _MOST = 256
 _MOST_BYTES = 512 * 1024
-_MARK = "SELECT count(), toString(max(created_at)) FROM nightpane.events"
 
 Key = tuple[str, bytes]
 
@@ -62,8 +60,7 @@ async def rows(request: Request) -> Response:
     key = ("rows", await request.body()) if _is_small(request) else None
     if key is None:
         return await ask(request)
-    kept, store = kept_of(request), request.app.state.store
-    mark = await anyio.to_thread.run_sync(mark_of, store)
+    kept, mark = kept_of(request), request.app.state.store.mark
     content = kept.get(mark, key)
     if content is not None:
         return Response(content, media_type="application/json")
@@ -73,9 +70,10 @@ async def rows(request: Request) -> Response:
     return answer
 
 
-def mark_of(store: Store) -> object:
-    """Return what changes whenever an event arrives or goes."""
-    return store.read(_MARK).rows
+async def mark(request: Request) -> Response:
+    """Serve what changes whenever an event arrives."""
+    require_personal_key(request)
+    return JsonResponse({"mark": request.app.state.store.mark})
 
 
 def _is_small(request: Request) -> bool:
@@ -92,4 +90,7 @@ def kept_of(request: Request) -> Kept:
     return kept
 
 
-routes: list[BaseRoute] = [Route("/pane/rows/{project_id:str}", rows, methods=["POST"])]
+routes: list[BaseRoute] = [
+    Route("/pane/rows/{project_id:str}", rows, methods=["POST"]),
+    Route("/pane/mark", mark, methods=["GET"]),
+]

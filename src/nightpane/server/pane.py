@@ -7,6 +7,7 @@ answer carries a policy under which no script runs but our own files, whatever t
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from pathlib import Path
@@ -22,13 +23,14 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Scope as AsgiScope
 
 from nightpane import digest
-from nightpane.boards import BOARDS, CHANGES, LISTS, ROUNDS, Board, Scope
+from nightpane.boards import BOARDS, LISTS, ROUNDS, Board, Scope
 from nightpane.digest import Night, night_of
 from nightpane.errors import ConfigError
 from nightpane.server.auth import page as behind_token
 from nightpane.server.auth import require_personal_key
-from nightpane.server.kept_answers import kept_of, mark_of
+from nightpane.server.kept_answers import kept_of
 from nightpane.server.query import InProcessQuery
+from nightpane.store import Store
 from nightpane.ui import STATIC, TEMPLATE, VENDORED
 
 __all__ = ["HEADERS", "routes"]
@@ -61,46 +63,60 @@ async def page(request: Request) -> Response:  # noqa: ARG001 (the page is the s
 
 async def night_digest(request: Request) -> Response:
     """Serve the digest of ``night`` (a date), ``project``, ``client`` in the zone ``tz``."""
+    return await _kept(request, "digest", _digest)
+
+
+async def definitions(request: Request) -> Response:
+    """Serve the boards and lists for a scope: what each asks, and the HogQL that answers it.
+
+    Without ``night`` they are about the digest's. ``mark`` is the store's, read before all else.
+    """
+    return await _kept(request, "boards", _definitions)
+
+
+async def _kept(
+    request: Request, name: str, make: Callable[[Store, QueryParams], dict[str, Any]]
+) -> Response:
+    """Answer with what is kept for these parameters, or with what is made of them now."""
     require_personal_key(request)
-    given = request.query_params
-    kept, store = kept_of(request), request.app.state.store
-    mark = await run_in_threadpool(mark_of, store)
-    key = ("digest", f"{datetime.now(UTC):%Y-%m-%dT%H} {given}".encode())  # a new hour, a new night
+    given, kept, store = request.query_params, kept_of(request), request.app.state.store
+    mark = store.mark
+    key = (name, f"{datetime.now(UTC):%Y-%m-%dT%H} {given}".encode())  # a new hour, a new night
     if content := kept.get(mark, key):
         return Response(content, headers=HEADERS, media_type="application/json")
     try:
-        morning = await run_in_threadpool(
-            digest.build,
-            InProcessQuery(store),
-            tz=_zone(given.get("tz")),
-            night=_date(given.get("night")),
-            project=given.get("project") or None,
-            client=given.get("client") or None,
-        )
+        made = await run_in_threadpool(make, store, given)
     except ConfigError as error:
         return _refused(error)
-    answer = JSONResponse(digest.to_json(morning, with_rounds=True), headers=HEADERS)
+    answer = JSONResponse({**made, "mark": mark}, headers=HEADERS)
     kept.put(mark, key, bytes(answer.body))
     return answer
 
 
-async def definitions(request: Request) -> Response:
-    """Serve the boards and lists for a scope: what each asks, and the HogQL that answers it."""
-    require_personal_key(request)
-    given = request.query_params
-    try:
-        night = night_of(_date(given.get("night")) or datetime.now(UTC), _zone(given.get("tz")))
-        wide = _scope(given, night)
-        lists = dict.fromkeys(LISTS, wide) | {ROUNDS.name: _of_rounds(given, wide, night)}
-        found = {
-            "boards": [_entry(board, wide) for board in BOARDS.values()],
-            "lists": [_paged(_entry(board, lists[name])) for name, board in LISTS.items()],
-            "agents": {"query": _AGENTS, "values": {}},
-            "changes": {"query": CHANGES, "values": {}},
-        }
-    except ConfigError as error:
-        return _refused(error)
-    return JSONResponse(found, headers=HEADERS)
+def _digest(store: Store, given: QueryParams) -> dict[str, Any]:
+    morning = digest.build(
+        InProcessQuery(store),
+        tz=_zone(given.get("tz")),
+        night=_date(given.get("night")),
+        project=given.get("project") or None,
+        client=given.get("client") or None,
+    )
+    return digest.to_json(morning, with_rounds=True)
+
+
+def _definitions(store: Store, given: QueryParams) -> dict[str, Any]:
+    zone, now, date = _zone(given.get("tz")), datetime.now(UTC), _date(given.get("night"))
+    of = Scope(project=given.get("project") or None, client=given.get("client") or None)
+    newest = digest.newest(InProcessQuery(store), of, now)
+    night = night_of(date or newest or now, zone)
+    wide = _scope(given, night)
+    lists = dict.fromkeys(LISTS, wide) | {ROUNDS.name: _of_rounds(given, wide, night)}
+    return {
+        "is_empty": newest is None,
+        "boards": [_entry(board, wide) for board in BOARDS.values()],
+        "lists": [_paged(_entry(board, lists[name])) for name, board in LISTS.items()],
+        "agents": {"query": _AGENTS, "values": {}},
+    }
 
 
 def _scope(given: QueryParams, night: Night) -> Scope:

@@ -84,7 +84,7 @@ class Store:
 
     @property
     def mark(self) -> str:
-        """What changes with every write of events, before they are acknowledged, and every opening."""
+        """What changes with each write, before it is acknowledged, and with each opening."""
         return f"{self._opened_ns:x}-{self._writer.writes}"
 
     @property

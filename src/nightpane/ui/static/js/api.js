@@ -41,6 +41,9 @@ export const digest = (parameters) => ask(`/pane/digest?${new URLSearchParams(pa
 /** Return the definitions of boards and lists for a scope. */
 export const boards = (parameters) => ask(`/pane/boards?${new URLSearchParams(parameters)}`);
 
+/** Return what changes whenever an event arrives. */
+export const mark = async () => (await ask("/pane/mark")).mark;
+
 /** Return the query API's whole answer to a HogQL query. */
 export const query = (text, values = {}, more = {}) =>
   ask(`${PROJECT}/query/`, json("POST", { query: { kind: "HogQLQuery", query: text, values } }, more));

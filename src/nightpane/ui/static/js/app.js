@@ -15,7 +15,7 @@ const POLL_MS = 1500;
 const RUNNING_MS = 3 * 60_000;
 const zone = Intl.DateTimeFormat().resolvedOptions().timeZone ?? "UTC";
 
-const view = { digest: null, definitions: null, changes: null, rows: {}, picked: null, skip: 0, drawn: {} };
+const view = { digest: null, definitions: null, rows: {}, picked: null, skip: 0, drawn: {} };
 let state = filters.fromAddress();
 let loading = 0;
 let mark = null;
@@ -31,26 +31,18 @@ function go(change) {
 const parameters = (more = {}) =>
   Object.fromEntries(Object.entries({ ...state, tz: zone, ...more }).filter(([, value]) => value));
 
-/** Ask for everything the address names, and draw it; a newer call makes an older one's answer void. */
+/** Ask for everything the address names, and draw each as it comes; a newer call makes an older one's void. */
 async function load() {
   const turn = ++loading;
   const started = performance.now();
   const isOld = () => turn !== loading;
   $("main").setAttribute("aria-busy", "true");
   try {
-    view.changes ??= (await api.boards({})).changes;
-    const before = await newestMark();
-    const digest = await api.digest(parameters());
+    await Promise.all([loadNight(isOld), loadBoards(isOld)]);
     if (isOld()) return;
-    mark = before; // what arrives while this loads is a change still to be seen
-    view.digest = digest;
-    drawTop();
-    const [definitions, noted] = await Promise.all([
-      api.boards(parameters({ night: digest.night.date })), api.annotations()]);
-    if (isOld()) return;
-    view.definitions = definitions;
-    await Promise.all([drawBoards(noted), loadLists(isOld)]);
-    if (!isOld()) say(null);
+    // What arrives while this loads is a change still to be seen.
+    mark = view.digest.mark === view.definitions.mark ? view.digest.mark : null;
+    say(null);
   } catch (error) {
     if (!isOld()) fail(error);
   } finally {
@@ -61,22 +53,32 @@ async function load() {
   }
 }
 
-function drawBoards(noted) {
-  const nothingYet = view.digest.newest_event === null;
-  $("boards").hidden = nothingYet;
-  return nothingYet ? null : boards.show($("boards"), view.definitions.boards, noted, fail);
+async function loadNight(isOld) {
+  const [digest] = await Promise.all([api.digest(parameters()), charts.ready]);
+  if (isOld()) return;
+  view.digest = digest;
+  drawTop();
+}
+
+async function loadBoards(isOld) {
+  const [definitions, noted] = await Promise.all([api.boards(parameters()), api.annotations()]);
+  if (isOld()) return;
+  view.definitions = definitions;
+  $("boards").hidden = definitions.is_empty;
+  const loops = api.hogql(list("Loops")); // each project has its colour before anything is drawn
+  const ready = Promise.all([charts.ready, loops.then((rows) => charts.setProjects(new Set(rows.map((row) => row.project))))]);
+  const drawn = definitions.is_empty ? null : boards.show($("boards"), definitions.boards, noted, ready, fail);
+  await Promise.all([ready, drawn, loadLists(loops, isOld)]);
 }
 
 const list = (name) => view.definitions.lists.find((board) => board.name === name);
 const pageOfRounds = () => ({ ...list("Rounds"), values: { ...list("Rounds").values, size: PAGE + 1, skip: view.skip } });
 
-async function loadLists(isOld) {
-  const { definitions } = view;
-  const asked = [list("Loops"), list("Runs"), pageOfRounds(), definitions.agents];
-  const [Loops, Runs, Rounds, agents] = await Promise.all(asked.map(api.hogql));
+async function loadLists(loops, isOld) {
+  const asked = [list("Runs"), pageOfRounds(), view.definitions.agents];
+  const [Loops, Runs, Rounds, agents] = await Promise.all([loops, ...asked.map(api.hogql)]);
   if (isOld()) return;
   view.rows = { Loops, Runs, Rounds };
-  charts.setProjects(new Set(Loops.map((loop) => loop.project)));
   filters.fill($("filters"), state, { loops: Loops, agents: agents.map((row) => row.agent), runs: Runs });
   drawLists();
 }
@@ -104,12 +106,11 @@ function drawTop() {
 
 function drawLists() {
   const { rows, skip } = view;
-  const nothingYet = view.digest.newest_event === null;
   once("runs", [rows.Runs, state.run, list("Runs").text], () =>
     drawRuns($("runs"), list("Runs"), rows.Runs, state.run, (run) => go({ run: run ?? "" })));
   once("rounds", [rows.Rounds, state, skip, list("Rounds").text], () =>
     drawRounds($("rounds"), list("Rounds"), rows.Rounds, { state, skip, clear: () => go({ run: "" }), turn: turnPage }));
-  $("runs").hidden = $("rounds").hidden = nothingYet;
+  $("runs").hidden = $("rounds").hidden = view.definitions.is_empty;
 }
 
 async function turnPage(skip) {
@@ -143,15 +144,13 @@ function fail(error) {
   if (!(error instanceof api.Away || error instanceof api.Refused || error instanceof api.Mistake)) console.error(error);
 }
 
-const newestMark = async () => JSON.stringify(await api.hogql(view.changes));
-
 /** Look whether anything has arrived; a hidden tab does not look, a busy server is asked less often. */
 async function poll() {
   try {
-    if (document.visibilityState === "visible" && view.definitions) {
-      if ((await newestMark()) !== mark || !$("notice").hidden) await load();
+    if (document.visibilityState === "visible" && view.digest && view.definitions) {
+      if ((await api.mark()) !== mark || !$("notice").hidden) await load();
       else drawLive();
-    } else if (!view.definitions) {
+    } else if (!view.digest || !view.definitions) {
       await load();
     }
   } catch (error) {

@@ -1,13 +1,19 @@
 // The charts, drawn by ECharts. Colours come from the style sheet, tooltips are elements and never
 // HTML text. Each chart says in its label what it shows; the table beside it has the figures.
 
-import * as echarts from "../vendor/echarts-6.1.0/echarts.esm.min.js";
 import { h } from "./dom.js";
-import * as f from "./format.js";
+
+let echarts = null;
+/** Done when charts can be drawn: the library is read while the page asks for what to draw. */
+export const ready = import("../vendor/echarts-6.1.0/echarts.esm.min.js").then((library) => { echarts = library; });
 
 const drawn = new Map(); // element → { chart, option }
 const resized = new ResizeObserver((entries) => {
-  for (const { target } of entries) drawn.get(target)?.chart.resize();
+  for (const { target } of entries) {
+    const chart = drawn.get(target)?.chart;
+    // Told once as it begins to look, too: nothing has changed then.
+    if (chart && (chart.getWidth() !== target.clientWidth || chart.getHeight() !== target.clientHeight)) chart.resize();
+  }
 });
 
 /** The sheet's colours. */
@@ -27,13 +33,14 @@ export function draw(element, label, option) {
   element.setAttribute("role", "img");
   element.setAttribute("aria-label", label);
   let entry = drawn.get(element);
-  if (!entry) {
+  const isNew = !entry;
+  if (isNew) {
     entry = { chart: echarts.init(element, null, { renderer: "canvas" }) };
     drawn.set(element, entry);
     resized.observe(element);
   }
   entry.option = option;
-  entry.chart.setOption(base(option), { notMerge: true });
+  entry.chart.setOption({ ...base(option), ...(isNew ? { animation: false } : {}) }, { notMerge: true });
 }
 
 /** Draw all charts again in the colours in force. */

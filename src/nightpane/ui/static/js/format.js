@@ -1,6 +1,7 @@
 // Figures as text. A missing value is null here and a dash on the page, never a zero.
 
 const whole = new Intl.NumberFormat("en");
+const dollars = new Map(); // digits → their format: making one takes longer than using it
 const shortTime = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit" });
 const day = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short" });
 const dayTime = new Intl.DateTimeFormat("en-GB", {
@@ -16,7 +17,10 @@ export function score(value) {
 export function usd(value) {
   if (value === null || value === undefined) return null;
   const digits = value === 0 ? 2 : Math.max(2, 1 - Math.floor(Math.log10(Math.abs(value))));
-  return `$${value.toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits })}`;
+  if (!dollars.has(digits)) {
+    dollars.set(digits, new Intl.NumberFormat("en", { minimumFractionDigits: digits, maximumFractionDigits: digits }));
+  }
+  return `$${dollars.get(digits).format(value)}`;
 }
 
 export const percent = (value) => (value === null ? null : `${Math.round(value * 100)} %`);

@@ -10,6 +10,7 @@ import { drawerOf, tableOf } from "./drawers.js";
 const NEAR = "500px 0px";
 const panels = new Map(); // slug → { section, board, drawn, near, turn }
 let annotations = [];
+let ready = Promise.resolve();
 let failed = () => {};
 
 const seen = new IntersectionObserver((entries) => {
@@ -21,9 +22,13 @@ const seen = new IntersectionObserver((entries) => {
   }
 }, { rootMargin: NEAR });
 
-/** Show these boards with what has been annotated; boards near the view ask for their rows anew. */
-export function show(container, boards, noted, onFail) {
+/**
+ * Show these boards with what has been annotated; boards near the view ask for their rows anew.
+ * Nothing is drawn before `until` is done.
+ */
+export function show(container, boards, noted, until, onFail) {
   annotations = noted;
+  ready = until;
   failed = onFail;
   for (const [slug, panel] of panels) {
     if (boards.some((board) => board.slug === slug)) continue;
@@ -62,7 +67,7 @@ async function load(panel) {
   const turn = ++panel.turn;
   panel.section.setAttribute("aria-busy", "true");
   try {
-    const answer = await api.rows(panel.board);
+    const [answer] = await Promise.all([api.rows(panel.board), ready]);
     if (turn === panel.turn) draw(panel, answer);
   } catch (error) {
     if (turn !== panel.turn) return;

@@ -14,10 +14,10 @@ export function overTime(element, board, rows, annotations, stacked) {
   if (time) steps.sort((a, b) => a - b);
   const span = time ? [Math.min(...steps), Math.max(...steps)] : null;
   const written = (value) => (time ? f.dayOf(new Date(value)) : value);
-  const content = ({ data, seriesName }) => tip(seriesName, `${written(data.value[0])}: ${data.said ?? "–"}`, ...(data.also ?? []));
+  const content = ({ data, seriesName }) => tip(seriesName, `${written(data.value[0])}: ${formatter(data.column ?? "")(data.value[1]) ?? "–"}`,
+    ...(data.row ? alsoOf(board, data.row, data.column) : []));
   const label = lines.map((line) => `${line.name} ${lastOf(line)}`).join("; ");
   const show = formatter(lines[0]?.column ?? "");
-  const point = (line, row) => ({ value: [at(row), row[line.column]], said: formatter(line.column)(row[line.column]), also: alsoOf(board, row, line.column) });
   draw(element, `${board.name}: ${board.question} ${label}`, (c) => ({
     grid: { left: 8, right: 18, top: lines.length > 1 ? 38 : 18, bottom: time && steps.length > 20 ? 28 : 6, outerBoundsMode: "same" },
     legend: legend(c, lines.length > 1),
@@ -33,8 +33,8 @@ export function overTime(element, board, rows, annotations, stacked) {
       lineStyle: { width: 2, color: colourOf(c, line.name, i) },
       itemStyle: { color: colourOf(c, line.name, i), ...(stacked ? { borderColor: c.card, borderWidth: 0.5 } : {}) },
       data: (stacked ? whole(line.rows, steps, at) : line.rows.map((row) => [at(row), row])).map(([x, row]) => row
-        ? { value: [x, row[line.column]], said: formatter(line.column)(row[line.column]), also: alsoOf(board, row, line.column) }
-        : { value: [x, 0] }),
+        ? { value: [x, row[line.column]], row, column: line.column }
+        : { value: [x, 0], column: line.column }),
       markLine: i === 0 && time && board.annotated ? marks(c, annotations, span[0], span[1]) : undefined,
     })),
   }));
@@ -45,12 +45,6 @@ export function overTime(element, board, rows, annotations, stacked) {
 function whole(rows, steps, at) {
   const found = new Map(rows.map((row) => [at(row), row]));
   return steps.map((x) => [x, found.get(x)]);
-}
-
-/** Return a series' points for every step: bars stack by their place in the list. */
-function everyStep(line, at, steps, point) {
-  const found = new Map(line.rows.map((row) => [at(row), row]));
-  return steps.map((step) => (found.has(step) ? point(line, found.get(step)) : { value: [step, 0], said: "none" }));
 }
 
 const bar = () => ({ type: "bar", stack: "all", barMaxWidth: 28, barMinHeight: 0 });
