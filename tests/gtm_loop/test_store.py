@@ -1,11 +1,14 @@
-"""Versions in an object store: a folder, and S3 as a real server speaks it."""
+"""Versions in an object store: a folder, and S3's protocol over a loopback port."""
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
+from urllib.parse import parse_qs
 
 import pytest
 from tests.gtm.making import shop
@@ -17,22 +20,68 @@ from nightpane.gtm.store import Store
 pytest.importorskip("obstore")
 
 
+class _S3(BaseHTTPRequestHandler):
+    """As much of S3 as a store asks for: PUT that does not overwrite, GET, and the listing."""
+
+    protocol_version = "HTTP/1.1"
+    objects: ClassVar[dict[str, bytes]] = {}
+
+    def answer(self, code: int, body: bytes = b"", **headers: str) -> None:
+        self.send_response(code)
+        for name, value in headers.items():
+            self.send_header(name.replace("_", "-"), value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def do_PUT(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        if "AWS4-HMAC-SHA256 Credential=a/" not in self.headers["Authorization"]:
+            self.answer(403, b"<Error><Code>AccessDenied</Code></Error>")
+        elif self.headers["If-None-Match"] == "*" and self.path in self.objects:
+            self.answer(412, b"<Error><Code>PreconditionFailed</Code></Error>")
+        else:
+            self.objects[self.path] = body
+            self.answer(200, ETag=_etag(body))
+
+    def do_GET(self) -> None:
+        path, _, query = self.path.partition("?")
+        asked = parse_qs(query)
+        if "list-type" in asked:
+            self.answer(200, self.listing(path.strip("/"), asked["prefix"][0]))
+        elif path in self.objects:
+            body = self.objects[path]
+            when = "Thu, 01 Jan 2026 00:00:00 GMT"
+            self.answer(200, body, ETag=_etag(body), Last_Modified=when)
+        else:
+            self.answer(404, b"<Error><Code>NoSuchKey</Code></Error>")
+
+    def listing(self, bucket: str, prefix: str) -> bytes:
+        found = sorted(path.removeprefix(f"/{bucket}/") for path in self.objects)
+        rows = "".join(
+            f"<Contents><Key>{key}</Key><LastModified>2026-01-01T00:00:00.000Z</LastModified>"
+            "<ETag>x</ETag><Size>1</Size></Contents>"
+            for key in found
+            if key.startswith(prefix)
+        )
+        head = '<?xml version="1.0" encoding="UTF-8"?><ListBucketResult>'
+        return f"{head}<IsTruncated>false</IsTruncated>{rows}</ListBucketResult>".encode()
+
+    def log_message(self, *_: Any) -> None:
+        return
+
+
+def _etag(body: bytes) -> str:
+    return f'"{hashlib.sha256(body).hexdigest()[:16]}"'
+
+
 @pytest.fixture(scope="module")
 def s3() -> Iterator[str]:
-    """An S3 server on a loopback port, with a bucket."""
-    pytest.importorskip("moto.server")
-    from moto.server import DomainDispatcherApplication, create_backend_app
-    from werkzeug.serving import make_server
-
-    server = make_server("127.0.0.1", 0, DomainDispatcherApplication(create_backend_app), True)
+    """A server that speaks S3, on a loopback port."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _S3)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
-    import requests
-
-    address = f"http://127.0.0.1:{server.server_port}"
-    headers = {"Authorization": "AWS4-HMAC-SHA256 Credential=a/20260101/us-east-1/s3/aws4_request"}
-    requests.put(f"{address}/versions", headers=headers, timeout=10).raise_for_status()
-    yield address
+    yield f"http://127.0.0.1:{server.server_port}"
     server.shutdown()
     server.server_close()
     thread.join()

@@ -51,7 +51,7 @@ class Handler(BaseHTTPRequestHandler):
         if self.headers["Authorization"] != "Bearer hidden-token":
             self.answer({"error": {"message": "bad token"}}, 401)
         elif self.server.fail:
-            self.answer({"error": {"message": "not now"}}, self.server.fail.pop(0))
+            self.answer({"error": {"message": "Quota exceeded, not now"}}, self.server.fail.pop(0))
         else:
             return False
         return True
@@ -150,6 +150,20 @@ def test_a_container_is_staged_and_staging_again_changes_nothing(google: Google)
     assert {one["name"]: one for one in google.kept.values()}["GA4 - Config"]["notes"] == "new"
 
 
+def test_a_new_name_is_not_a_new_tag(google: Google) -> None:
+    seed = shop()
+    manager(google).stage(seed, PARENT, "nightpane")
+    rename = {"op": "rename", "kind": "tag", "entity": "2", "name": "GA4 - purchase"}
+    variable = {"op": "rename", "kind": "variable", "entity": "value", "name": "DLV - value"}
+    after = apply(seed, [rename, variable])
+    done = manager(google).stage(after, PARENT, "nightpane", renamed_from=seed)
+    assert done.created == ()
+    assert "tag 'GA4 - purchase'" in done.updated
+    names = [one["name"] for one in google.kept.values()]
+    assert "purchase event" not in names
+    assert names.count("GA4 - purchase") == names.count("DLV - value") == 1
+
+
 def test_it_never_publishes_or_deletes(google: Google) -> None:
     manager(google).stage(shop(), PARENT, "nightpane")
     manager(google).stage(apply(shop(), [{"op": "add_folder", "name": "x"}]), PARENT, "nightpane")
@@ -158,10 +172,10 @@ def test_it_never_publishes_or_deletes(google: Google) -> None:
 
 
 def test_it_waits_when_it_is_told_to(google: Google) -> None:
-    google.fail = [429, 503]
+    google.fail = [429, 503, 403]
     waited: list[float] = []
     done = manager(google, waited).stage(shop(), PARENT, "nightpane")
-    assert waited == [7.0, 2.0]
+    assert waited == [7.0, 2.0, 4.0]
     assert len(done.created) == 9
 
 
@@ -171,7 +185,7 @@ def test_a_refusal_is_told_without_the_token(google: Google) -> None:
         wrong.stage(shop(), PARENT, "nightpane")
     assert "other-token" not in str(found.value)
     google.fail = [500] * 6
-    with pytest.raises(GtmError, match="with 500: not now"):
+    with pytest.raises(GtmError, match="with 500: Quota exceeded, not now"):
         manager(google).stage(shop(), PARENT, "nightpane")
     # What was interrupted is gone on with.
     google.fail = []

@@ -16,9 +16,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from nightpane.errors import GtmError
+from nightpane.gtm.container import Container
 from nightpane.gtm.redact import Redactor
+from nightpane.gtm.scorer import Verdict
 
-__all__ = ["Batch", "Example", "batch", "validate"]
+__all__ = ["Batch", "Example", "batch", "told", "validate"]
 
 THRESHOLD = 0.75
 """The score a kept round needs, itself included."""
@@ -30,6 +32,8 @@ SIMILAR = 0.92
 """Two examples at this cosine of their character trigrams, or above, are one."""
 
 _CHARS_A_TOKEN = 4
+_MOST_PROBLEMS = 12
+_MOST_NAMES = 40
 _ROLES = ("system", "user", "assistant")
 
 
@@ -59,6 +63,28 @@ class Batch:
     def size(self) -> int:
         """How many examples there are."""
         return len(self.training) + len(self.held_out)
+
+
+def told(container: Container, verdict: Verdict) -> Mapping[str, str]:
+    """Return in words how a container stands (``state``) and what is wrong with it (``problem``),
+    for a model."""
+    lines = [f"A Google Tag Manager container, {'server' if container.is_server else 'web'}."]
+    for what, entities in (
+        ("Tags", container.tags),
+        ("Triggers", container.triggers),
+        ("Variables", container.variables),
+        ("Folders", container.folders),
+    ):
+        names = ", ".join(f"{one.name} ({one.type})" if one.type else one.name
+                          for one in entities[:_MOST_NAMES])  # fmt: skip
+        more = f" and {len(entities) - _MOST_NAMES} more" if len(entities) > _MOST_NAMES else ""
+        lines.append(f"{what}: {names or 'none'}{more}.")
+    scores = ", ".join(f"{name} {value:.2f}" for name, value in verdict.dimensions.items())
+    wrong = [case for name in verdict.cases for case in verdict.wrong(name)]
+    worst = sorted(wrong, key=lambda case: case.severity != "error")[:_MOST_PROBLEMS]
+    problem = [f"Score {verdict.score:.4f} ({scores}).", "Wrong:"]
+    problem += [f"- {case.severity}: {case.rationale}" for case in worst]
+    return {"state": "\n".join(lines), "problem": "\n".join(problem)}
 
 
 def batch(

@@ -38,6 +38,7 @@ _PLACE = frozenset(
 )
 _BUILT_IN_TRIGGERS = 2147470000
 _CONSTANTS = frozenset({"type", "consentStatus", "tagFiringOption"})
+_QUOTA = re.compile("quota|rate.?limit", re.IGNORECASE)
 _CAPITALS = re.compile(r"[A-Z0-9]+(?:_[A-Z0-9]+)*")
 
 
@@ -69,14 +70,18 @@ class TagManager:
         self._pause = pause
         self._last = float("-inf")
 
-    def stage(self, container: Container, parent: str, name: str) -> Staged:
+    def stage(
+        self, container: Container, parent: str, name: str, *, renamed_from: Container | None = None
+    ) -> Staged:
         """Bring the workspace ``name`` of ``parent`` (``accounts/1/containers/2``) to what the
-        container holds: folders, variables, triggers and tags. What else is there stays.
+        container holds: folders, variables, triggers and tags. What else is there stays. An entity
+        that had another name in ``renamed_from`` is found by that name, and renamed.
 
         Raises GtmError when the API refuses or does not answer; staging again goes on from there.
         """
         workspace = self._workspace(parent, name)
         ids: dict[str, dict[str, str]] = {kind: {} for kind in _PLURALS}
+        before = _names(renamed_from)
         created: list[str] = []
         updated: list[str] = []
         for kind in _PLURALS:
@@ -84,7 +89,7 @@ class TagManager:
                                                                  kind)}  # fmt: skip
             for entity in container.entities(kind):
                 wanted = _wanted(entity, ids)
-                found = there.get(entity.name)
+                found = there.get(entity.name) or there.get(before.get((kind, entity.id), ""))
                 if found is None:
                     found = self._call("POST", f"{workspace}/{_PLURALS[kind]}", wanted)
                     created.append(entity.label)
@@ -128,7 +133,7 @@ class TagManager:
                 ) from error
             if answer.ok:
                 return answer.json()
-            if answer.status_code not in (429, 500, 502, 503, 504) or attempt == _RETRIES:
+            if not _is_passing(answer) or attempt == _RETRIES:
                 raise GtmError(
                     f"Tag Manager refused {method} {path.partition('?')[0]} with "
                     f"{answer.status_code}: {_said(answer)}"
@@ -209,6 +214,19 @@ def _own(found: Mapping[str, Any]) -> dict[str, Any]:
 
 def _differs(wanted: Mapping[str, Any], found: Mapping[str, Any]) -> bool:
     return any(_as_api(found.get(name)) != value for name, value in wanted.items())
+
+
+def _names(container: Container | None) -> dict[tuple[str, str], str]:
+    """Return the names of a container's entities by kind and id."""
+    kinds = _PLURALS if container is not None else ()
+    return {(kind, one.id): one.name for kind in kinds for one in container.entities(kind)}  # type: ignore[union-attr]
+
+
+def _is_passing(answer: requests.Response) -> bool:
+    """Return whether a refusal may pass: Google answers an exceeded quota with 403 as well."""
+    if answer.status_code == 403:
+        return bool(_QUOTA.search(answer.text))
+    return answer.status_code in (429, 500, 502, 503, 504)
 
 
 def _said(answer: requests.Response) -> str:

@@ -22,6 +22,7 @@ from nightpane.client.pane import Pane
 from nightpane.errors import GtmError, LoopError
 from nightpane.gtm.case import Case as Check
 from nightpane.gtm.container import Container
+from nightpane.gtm.corpus import told
 from nightpane.gtm.invariants import check
 from nightpane.gtm.mending import propose
 from nightpane.gtm.mutations import Operation, apply, operations
@@ -224,9 +225,11 @@ class _Operating:
     ) -> Proposal:
         best = Container.read(root / CONTAINER)
         best.write(self.folder / _BEFORE)
-        told = self.folder / "verdict.json"
-        told.write_text(_written(self.scorer.verdict(best)), "utf-8")
-        said = self.inner.propose(brief, root, output, {**environ, VERDICT: str(told)})
+        verdict = self.scorer.verdict(best)
+        self._note(environ, {**told(best, verdict), "profile": verdict.profile})
+        path = self.folder / "verdict.json"
+        path.write_text(_written(verdict), "utf-8")
+        said = self.inner.propose(brief, root, output, {**environ, VERDICT: str(path)})
         given = root / OPERATIONS
         done: list[Operation] | None = None
         if given.exists():
@@ -238,15 +241,13 @@ class _Operating:
             finally:
                 given.unlink()
         summary = _named(said.summary, done)
-        self._note(environ, summary, done)
+        self._note(environ, {"summary": summary, "operations": done})
         return Proposal(summary=summary, cost_usd=said.cost_usd)
 
-    def _note(
-        self, environ: Mapping[str, str], summary: str, done: Sequence[Operation] | None
-    ) -> None:
-        """Keep what was proposed in which round, for the store and the next proposals."""
+    def _note(self, environ: Mapping[str, str], facts: Mapping[str, Any]) -> None:
+        """Keep what is known of a round's proposal, for the store and the next proposals."""
         found = _ROUND.search(environ.get("BAGGAGE", ""))
-        entry = {"round_id": found[1] if found else None, "summary": summary, "operations": done}
+        entry = {"round_id": found[1] if found else None, **facts}
         with (self.folder / _PROPOSALS).open("a", encoding="utf-8") as file:
             file.write(json.dumps(entry, ensure_ascii=False) + "\n")
             file.flush()
@@ -262,24 +263,26 @@ def _named(summary: str, done: Sequence[Operation] | None) -> str:
 
 
 def proposals(folder: Path) -> dict[str, Mapping[str, Any]]:
-    """Return what was proposed, by ``round_id``: ``summary``, and ``operations`` or None."""
+    """Return what is known of proposals, by ``round_id``: how the best container stood before
+    (``state``, ``problem``, ``profile``), and, of those that were made, ``summary`` and
+    ``operations``, which may be None."""
     path = folder / _PROPOSALS
-    found: dict[str, Mapping[str, Any]] = {}
+    found: dict[str, dict[str, Any]] = {}
     for line in path.read_text("utf-8").splitlines() if path.exists() else ():
         try:
             entry = json.loads(line)
         except ValueError:
             # The last line of a process that was killed while it wrote.
             continue
-        found[str(entry["round_id"])] = entry
-    return found
+        found.setdefault(str(entry["round_id"]), {}).update(entry)
+    return dict(found)
 
 
 def _tried(folder: Path, summaries: set[str]) -> list[Sequence[Operation]]:
     return [
         one["operations"]
         for one in proposals(folder).values()
-        if one["summary"] in summaries and one["operations"] is not None
+        if one.get("summary") in summaries and one["operations"] is not None
     ]
 
 

@@ -7,7 +7,7 @@ night is written the next.
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,20 +15,17 @@ from nightpane.errors import LoopError
 from nightpane.gtm import staging
 from nightpane.gtm.container import Container
 from nightpane.gtm.corpus import Example
-from nightpane.gtm.scorer import Verdict
 from nightpane.gtm.store import Store
 from nightpane.gtm.tag_manager import TagManager
-from nightpane.loops.gtm import CONTAINER, ContainerScorer, GtmAutoResearch, proposals
+from nightpane.loops.gtm import CONTAINER, GtmAutoResearch, proposals
 from nightpane.loops.journal import Entry, Journal
 
 __all__ = ["best_and_seed", "deliver", "examples", "kept_summaries", "publish"]
 
 _ACTIONS = {"invalid": "validation_fail", "score_missed": "reverted"}
-_MOST_PROBLEMS = 12
-_MOST_NAMES = 40
 
 
-def publish(folder: Path, store: Store, scorer: ContainerScorer, *, client: str) -> list[str]:
+def publish(folder: Path, store: Store, *, client: str) -> list[str]:
     """Write every run of a loop's folder that is over into the store; return the new ones' ids.
 
     A run whose manifest, which is written last, is there already stays as it is: other signals
@@ -38,7 +35,7 @@ def publish(folder: Path, store: Store, scorer: ContainerScorer, *, client: str)
     there = {one.run_id for one in store.runs()}
     for run in _runs(folder):
         if run[-1]["kind"] == "ended" and run[0]["run_id"] not in there:
-            _publish(run, folder, store, scorer, client)
+            _publish(run, folder, store, client)
             published.append(str(run[0]["run_id"]))
     return published
 
@@ -66,11 +63,11 @@ def deliver(
         say(f"staged in {stage}")
     if workspace is not None:
         parent, _, name = workspace.rpartition("/")
-        staged = TagManager().stage(best, parent, name)
+        staged = TagManager().stage(best, parent, name, renamed_from=seed)
         done = f"{len(staged.created)} created, {len(staged.updated)} updated"
         say(f"staged in {staged.workspace}: {done}")
     if store is not None:
-        published = publish(folder, store, scorer, client=client)
+        published = publish(folder, store, client=client)
         say(f"{len(published)} runs in {store.address}")
 
 
@@ -111,19 +108,16 @@ def examples(store: Store, run_id: str, client: str) -> list[Example]:
     ]
 
 
-def _publish(
-    run: Sequence[Entry], folder: Path, store: Store, scorer: ContainerScorer, client: str
-) -> None:
+def _publish(run: Sequence[Entry], folder: Path, store: Store, client: str) -> None:
     run_id = str(run[0]["run_id"])
     proposed = proposals(folder)
-    best, best_score = _at(folder, run[0]["commit"]), None
-    verdict = scorer.verdict(best)
-    store.put_version(run_id, 0, best)
+    best_score = None
+    store.put_version(run_id, 0, _at(folder, run[0]["commit"]))
     outcomes: dict[str, int] = {}
     decided = [one for one in run if one["kind"] == "decided"]
-    for one in decided:
+    told = [proposed.get(str(one["round_id"]), {}) for one in decided]
+    for one, proposal in zip(decided, told, strict=True):
         number, score = int(one["number"]), one["score"]
-        proposal = proposed.get(str(one["round_id"]), {})
         action = "improved" if one["kept"] else _ACTIONS.get(one["failure_mode"], "reverted")
         if number:
             outcomes[action] = outcomes.get(action, 0) + 1
@@ -138,20 +132,19 @@ def _publish(
                 "score_after": score,
                 "dimensions": one["dims"],
                 "at": _moment(one["at"]),
-                **_told(best, verdict),
+                "state": proposal.get("state", ""),
+                "problem": proposal.get("problem", ""),
             }
             store.put_round(run_id, number, record)
         if one["kept"]:
             best_score = score
             if one["commit"]:
-                best = _at(folder, one["commit"])
-                verdict = scorer.verdict(best)
-                store.put_version(run_id, number, best)
+                store.put_version(run_id, number, _at(folder, one["commit"]))
     stopped = next(one for one in run if one["kind"] == "stopped")
     manifest = {
         "run_id": run_id,
         "client": client,
-        "profile": scorer.profile,
+        "profile": next((one["profile"] for one in told if "profile" in one), None),
         "began_at": _moment(run[0]["at"]),
         "ended_at": _moment(stopped["at"]),
         "reason": stopped["reason"],
@@ -161,27 +154,6 @@ def _publish(
         "best_score": best_score,
     }
     store.put_manifest(run_id, manifest)
-
-
-def _told(container: Container, verdict: Verdict) -> Mapping[str, str]:
-    """Return how a container stands and what is wrong with it, in words for a model."""
-    lines = [f"A Google Tag Manager container, {'server' if container.is_server else 'web'}."]
-    for what, entities in (
-        ("Tags", container.tags),
-        ("Triggers", container.triggers),
-        ("Variables", container.variables),
-        ("Folders", container.folders),
-    ):
-        names = ", ".join(f"{one.name} ({one.type})" if one.type else one.name
-                          for one in entities[:_MOST_NAMES])  # fmt: skip
-        more = f" and {len(entities) - _MOST_NAMES} more" if len(entities) > _MOST_NAMES else ""
-        lines.append(f"{what}: {names or 'none'}{more}.")
-    scores = ", ".join(f"{name} {value:.2f}" for name, value in verdict.dimensions.items())
-    wrong = [case for name in verdict.cases for case in verdict.wrong(name)]
-    worst = sorted(wrong, key=lambda case: case.severity != "error")[:_MOST_PROBLEMS]
-    problem = [f"Score {verdict.score:.4f} ({scores}).", "Wrong:"]
-    problem += [f"- {case.severity}: {case.rationale}" for case in worst]
-    return {"state": "\n".join(lines), "problem": "\n".join(problem)}
 
 
 def _runs(folder: Path) -> list[Sequence[Entry]]:
