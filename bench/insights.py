@@ -83,6 +83,16 @@ NODES: dict[str, dict[str, Any]] = {
         },
         **LAST_MONTH,
     },
+    "paths": {
+        "kind": "PathsQuery",
+        "pathsFilter": {"includeEventTypes": ["custom_event"]},
+        **LAST_MONTH,
+    },
+    "paths from a point": {
+        "kind": "PathsQuery",
+        "pathsFilter": {"includeEventTypes": ["custom_event"], "startPoint": "step.plan"},
+        **LAST_MONTH,
+    },
     "newest 100 events": {"kind": "EventsQuery", "select": ["*"], "event": "round_scored"},
 }
 

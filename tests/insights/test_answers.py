@@ -77,7 +77,7 @@ def test_a_refusal_names_the_field(server: LocalServer) -> None:
 
 
 def test_an_unknown_kind_names_those_that_are_known(server: LocalServer) -> None:
-    status, found = _post(server, {"kind": "PathsQuery"})
+    status, found = _post(server, {"kind": "LogsQuery"})
     assert status == 400
     assert "TrendsQuery" in found["detail"]
 

@@ -13,6 +13,8 @@ from nightpane.insights import (
     funnels_query,
     funnels_result,
     lifecycle,
+    paths,
+    paths_query,
     retention,
     retention_query,
     retention_result,
@@ -118,6 +120,15 @@ def _retention(query: Fields, context: Context, run: Run) -> dict[str, Any]:
     return _response(response, question, retention_result.results(read, rows), read.period)
 
 
+def _paths(query: Fields, context: Context, run: Run) -> dict[str, Any]:
+    read = paths.read_paths(query, context)
+    question = paths_query.build(read, query, context)
+    response = _run(run, question)
+    rows = _rows(response)
+    period = read.period.starting(_earliest(rows, read.period))
+    return _response(response, question, paths.results(rows), period)
+
+
 def _events(query: Fields, context: Context, run: Run) -> dict[str, Any]:
     question, columns = events.build(query, context)
     response = _run(run, question)
@@ -174,4 +185,5 @@ KINDS: Mapping[str, Callable[[Fields, Context, Run], dict[str, Any]]] = {
     "EventsQuery": _events,
     "FunnelsQuery": _funnels,
     "RetentionQuery": _retention,
+    "PathsQuery": _paths,
 }

@@ -1,0 +1,277 @@
+"""Paths against plain Python over bursts of events, and a small one worked by hand."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections import defaultdict
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from tests.insights.conftest import Ask
+from tests.insights.world import Seen
+
+from nightpane.errors import HogQLError, InsightError
+from nightpane.ids import deterministic_uuid
+from nightpane.store import Store, StoredEvent
+
+# After everything else in the store.
+FIRST = datetime(2027, 2, 1, tzinfo=UTC)
+SPAN = {"date_from": "2027-02-01", "date_to": "2027-02-10"}
+GAPS_S = (0, 1, 40, 600, 1799, 1800, 1801, 7_000)
+URLS = ("/", "/docs/", "/docs/a", "/docs/b/", "https://x.test/", "")
+Name = Callable[[Seen], str]
+
+
+def _bursts() -> list[Seen]:
+    dice = random.Random(20270201)
+    found = []
+    for agent in range(25):
+        at = FIRST + timedelta(hours=dice.randrange(30))
+        for _ in range(dice.randrange(5, 60)):
+            at += timedelta(seconds=dice.choice(GAPS_S))
+            event = dice.choice(["plan", "plan", "edit", "score", "$pageview", "$screen", "$other"])
+            properties: dict[str, Any] = {"kept": dice.choice([True, False])}
+            if dice.random() < 0.9:
+                properties["$current_url"] = dice.choice(URLS)
+                properties["$screen_name"] = dice.choice(["Home", "Runs"])
+            found.append(Seen(event, f"walker-{agent}", at, properties))
+    return found
+
+
+WALKED = _bursts()
+
+
+def _insert(store: Store, kind: str, events: list[Seen]) -> None:
+    store.insert(
+        [
+            StoredEvent(
+                uuid=deterministic_uuid(kind, str(number)),
+                event=one.event,
+                distinct_id=one.agent,
+                timestamp=one.at,
+                properties=one.properties,
+            )
+            for number, one in enumerate(events)
+        ]
+    )
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _walked(store: Store) -> None:
+    _insert(store, "walked", WALKED)
+
+
+def _node(span: dict[str, str] | None = None, **shown: Any) -> dict[str, Any]:
+    return {"kind": "PathsQuery", "dateRange": span or SPAN, "pathsFilter": shown}
+
+
+def _shown_as(one: Seen) -> str:
+    """Say what an event is shown as when nothing is asked for."""
+    if one.event == "$pageview":
+        url = str(one.properties.get("$current_url", ""))
+        return url[:-1] if len(url) > 1 and url.endswith("/") else url
+    return str(one.properties.get("$screen_name", "")) if one.event == "$screen" else one.event
+
+
+def _ways(name: Name, kept: Callable[[Seen], bool]) -> list[list[tuple[datetime, str]]]:
+    """Return the sessions as steps: those repeated are the last of them."""
+    sessions = []
+    for agent in sorted({one.agent for one in WALKED}):
+        events = sorted((one.at, name(one)) for one in WALKED if one.agent == agent and kept(one))
+        for number, (at, item) in enumerate(events):
+            if number == 0 or (at - events[number - 1][0]).total_seconds() >= 1800:
+                sessions.append([(at, item)])
+            else:
+                sessions[-1].append((at, item))
+    ways = []
+    for one in sessions:
+        following = [item for _, item in one[1:]] + [""]
+        ways.append([step for step, item in zip(one, following, strict=True) if step[1] != item])
+    return ways
+
+
+def _limited(
+    way: list[tuple[datetime, str]], start: str | None, end: str | None, steps: int
+) -> list[tuple[datetime, str]]:
+    for point, part in ((start, slice), (end, None)):
+        names = [item for _, item in way]
+        if point is not None and point not in names:
+            return []
+        if point is not None:
+            at = names.index(point)
+            way = way[at:] if part else way[: at + 1]
+    if len(way) <= steps:
+        return way
+    if start and end:
+        half = steps // 2
+        return [*way[:half], (way[half][0], "..."), *way[len(way) - half :]]
+    return way[-steps:] if end else way[:steps]
+
+
+def _expected(ways: list[list[tuple[datetime, str]]], shown: dict[str, Any]) -> list[Any]:
+    times: dict[tuple[str, str], list[float]] = defaultdict(list)
+    for whole in ways:
+        way = _limited(
+            whole, shown.get("startPoint"), shown.get("endPoint"), shown.get("stepLimit", 5)
+        )
+        for step in range(1, len(way)):
+            (before, source), (after, target) = way[step - 1 : step + 1]
+            edge = (f"{step}_{source}", f"{step + 1}_{target}")
+            times[edge].append((after - before).total_seconds() * 1000)
+    least, most = shown.get("minEdgeWeight", 0), shown.get("maxEdgeWeight", 10**9)
+    edges = [edge for edge, each in times.items() if least <= len(each) <= most]
+    edges.sort(key=lambda edge: (-len(times[edge]), edge))
+    edges = edges[: shown.get("edgeLimit", 50)]
+    reached = {source for source, _ in edges if source.startswith("1_")}
+    for _ in range(60):
+        reached |= {target for source, target in edges if source in reached}
+    return [
+        (*edge, len(times[edge]), pytest.approx(sum(times[edge]) / len(times[edge]), abs=0.01))
+        for edge in edges
+        if edge[0] in reached
+    ]
+
+
+def _check(
+    ask: Ask,
+    shown: dict[str, Any],
+    name: Name = _shown_as,
+    kept: Callable[[Seen], bool] = lambda _: True,
+    **more: Any,
+) -> list[Any]:
+    results = ask({**_node(**shown), **more})["results"]
+    found = [tuple(row.values()) for row in results]
+    assert found
+    assert found == _expected(_ways(name, kept), shown)
+    assert list(results[0]) == ["source", "target", "value", "average_conversion_time"]
+    return found
+
+
+@pytest.mark.parametrize(
+    "shown",
+    [
+        {"edgeLimit": 1_000},
+        {"edgeLimit": 12, "stepLimit": 20},
+        {},
+        {"edgeLimit": 1_000, "startPoint": "plan"},
+        {"edgeLimit": 1_000, "startPoint": "/docs/a", "stepLimit": 3},
+        {"edgeLimit": 1_000, "endPoint": "score"},
+        {"edgeLimit": 1_000, "endPoint": "score", "stepLimit": 2},
+        {"edgeLimit": 1_000, "startPoint": "plan", "endPoint": "edit"},
+        {"edgeLimit": 1_000, "startPoint": "plan", "endPoint": "Home", "stepLimit": 4},
+        {"edgeLimit": 1_000, "startPoint": "score", "endPoint": "/", "stepLimit": 3},
+        {"minEdgeWeight": 3, "maxEdgeWeight": 6, "edgeLimit": 1_000},
+    ],
+)
+def test_points_and_limits(ask: Ask, shown: dict[str, Any]) -> None:
+    _check(ask, shown)
+
+
+def test_kinds_of_events(ask: Ask) -> None:
+    pages = _check(
+        ask, {"includeEventTypes": ["$pageview"]}, kept=lambda one: one.event == "$pageview"
+    )
+    assert ("1_/docs/b", "2_/docs/a") in {row[:2] for row in pages}
+    _check(
+        ask,
+        {"includeEventTypes": ["$screen", "custom_event"], "edgeLimit": 500},
+        kept=lambda one: one.event == "$screen" or one.event[0] != "$",
+    )
+    _check(
+        ask,
+        {"includeEventTypes": ["hogql"], "edgeLimit": 500}
+        | {"pathsHogQLExpression": "concat(event, toString(properties.kept)) -- what it is"},
+        lambda one: one.event + str(one.properties["kept"]).lower(),
+    )
+
+
+def test_what_is_left_out_and_what_is_one(ask: Ask) -> None:
+    left_out = {"excludeEvents": ["plan", "/docs/a"], "edgeLimit": 500}
+    _check(ask, left_out, kept=lambda one: _shown_as(one) not in ("plan", "/docs/a"))
+    rules = [{"regex": "docs/(.)", "alias": "D\\1"}, {"regex": "^D", "alias": "never"}]
+    grouped = {"pathGroupings": ["/*", "*co*"], "localPathCleaningFilters": rules}
+
+    def name(one: Seen) -> str:
+        text = re.sub("docs/(.)", r"D\1", _shown_as(one))
+        return "/*" if "/" in text else "*co*" if "co" in text else text
+
+    _check(ask, {**grouped, "pathReplacements": True, "edgeLimit": 500}, name)
+    _check(ask, {"localPathCleaningFilters": rules, "edgeLimit": 500}, lambda one: re.sub(
+        "docs/(.)", r"D\1", _shown_as(one)))  # fmt: skip
+
+
+def test_filters(ask: Ask) -> None:
+    kept = [{"key": "kept", "value": ["true"], "operator": "exact", "type": "event"}]
+    _check(ask, {"edgeLimit": 500}, kept=lambda one: one.properties["kept"], properties=kept)
+
+
+def test_all_time_and_none(ask: Ask, store: Store) -> None:
+    of_walkers = [{"key": "distinct_id", "type": "event_metadata", "operator": "icontains"}]
+    of_walkers[0]["value"] = "walker-"
+    everything = {**_node({"date_from": "all", "date_to": "2027-03-01"}, edgeLimit=1_000)}
+    found = ask({**everything, "properties": of_walkers})
+    assert found["results"] == ask(_node(edgeLimit=1_000))["results"]
+    assert found["resolved_date_range"]["date_from"].startswith("2026-02-27T")
+    empty = ask(_node({"date_from": "2020-01-01", "date_to": "2020-01-02"}))
+    assert (empty["results"], empty["error"]) == ([], None)
+    assert empty["hogql"].endswith("limit 50")
+
+
+def test_four_visitors_worked_by_hand(ask: Ask, store: Store) -> None:
+    """PostHog's example: pages after 7 minutes, and one more after 8."""
+    visits = {"v1": "/ /about", "v2": "/ /pricing /about", "v3": "/pricing /", "v4": "/ /pricing"}
+    at = {0: 0, 1: 420, 2: 480}
+    start = datetime(2027, 5, 14, 3, 21, 34, tzinfo=UTC)
+    _insert(
+        store,
+        "visits",
+        [
+            Seen("$pageview", who, start + timedelta(seconds=at[step]), {"$current_url": page})
+            for who, pages in visits.items()
+            for step, page in enumerate(pages.split())
+        ],
+    )
+    found = ask(_node({"date_from": "2027-05-14", "date_to": "2027-05-14"}))["results"]
+    minutes = 60_000.0
+    assert [tuple(row.values()) for row in found] == [
+        ("1_/", "2_/pricing", 2, 7 * minutes),
+        ("1_/", "2_/about", 1, 7 * minutes),
+        ("1_/pricing", "2_/", 1, 7 * minutes),
+        ("2_/pricing", "3_/about", 1, minutes),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("attr", "shown"),
+    [
+        ("pathsFilter.includeEventTypes", {"includeEventTypes": ["$autocapture"]}),
+        ("pathsFilter.includeEventTypes.0", {"includeEventTypes": [5]}),
+        ("pathsFilter.stepLimit", {"stepLimit": 1_001}),
+        ("pathsFilter.edgeLimit", {"edgeLimit": -1}),
+        ("pathsFilter.minEdgeWeight", {"minEdgeWeight": "3"}),
+        ("pathsFilter.startPoint", {"startPoint": 5}),
+        ("pathsFilter.excludeEvents", {"excludeEvents": "plan"}),
+        ("pathsFilter.pathGroupings", {"pathGroupings": ["a"] * 101}),
+        ("pathsFilter.pathReplacements", {"pathReplacements": 1}),
+        ("pathsFilter.localPathCleaningFilters.0.regex", {"localPathCleaningFilters": [{}]}),
+        ("pathsFilter.pathsHogQLExpression", {"pathsHogQLExpression": "1) as x, (2"}),
+        ("pathsFilter.pathStartKey", {"pathStartKey": "1_/"}),
+        ("funnelPathsFilter", {"at_top": {"funnelPathsFilter": {"funnelStep": 1}}}),
+        ("aggregation_group_type_index", {"at_top": {"aggregation_group_type_index": 2}}),
+        ("breakdownFilter", {"at_top": {"breakdownFilter": {"breakdown": "x"}}}),
+        ("pathsFilter", {"at_top": {"pathsFilter": [1]}}),
+    ],
+)
+def test_bad_input(ask: Ask, attr: str, shown: dict[str, Any]) -> None:
+    top = shown.pop("at_top", {})
+    with pytest.raises(InsightError) as refused:
+        ask({**_node(**shown), **top})
+    assert refused.value.attr == attr
+
+
+def test_a_rule_that_is_no_regular_expression(ask: Ask) -> None:
+    with pytest.raises(HogQLError, match="not a valid re2 pattern"):
+        ask(_node(localPathCleaningFilters=[{"regex": "(", "alias": "x"}]))
