@@ -44,7 +44,7 @@ COMPILE := $(BIN)/pip-compile --quiet --upgrade --generate-hashes --strip-extras
 
 lock: dev
 	$(COMPILE) --extra server --extra demo --extra build --extra optimizer --extra litellm \
-		--extra loops --extra png --extra dev --output-file requirements-dev.lock pyproject.toml
+		--extra loops --extra gtm --extra token-machine --extra png --extra dev --output-file requirements-dev.lock pyproject.toml
 	$(COMPILE) --extra server --extra demo --extra build --constraint requirements-dev.lock \
 		--output-file requirements.lock pyproject.toml
 

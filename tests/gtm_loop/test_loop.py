@@ -7,8 +7,13 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib.resources import files
 from pathlib import Path
+from typing import Any, ClassVar
 
 import pytest
 
@@ -217,3 +222,59 @@ def test_scores_and_checks_by_the_command_line(tmp_path: Path) -> None:
     less = nightpane(tmp_path, "gtm", "check", str(EXAMPLE), str(tmp_path / "less.json"))
     assert less.returncode == 1
     assert "nothing is removed" in less.stdout
+
+
+class _Model(BaseHTTPRequestHandler):
+    """An OpenAI-compatible model that grades everything the same."""
+
+    asked: ClassVar[list[dict[str, Any]]] = []
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.asked.append({"model": body["model"], "baggage": self.headers["baggage"]})
+        names = score(Container.read(EXAMPLE)).dimensions
+        grades = {name: {"grade": 0.25, "rationale": "seen"} for name in names}
+        answer = {"choices": [{"message": {"content": json.dumps(grades)}}]}
+        text = json.dumps(answer).encode()
+        self.send_response(200 if self.headers["Authorization"] == "Bearer hidden" else 401)
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text)
+
+    def log_message(self, *_: Any) -> None:
+        return
+
+
+@pytest.fixture
+def model() -> Iterator[dict[str, str]]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Model)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    address = f"http://127.0.0.1:{server.server_port}/v1"
+    yield {"OPENAI_BASE_URL": address, "OPENAI_API_KEY": "hidden"}
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def test_a_model_judges_beside_the_score(tmp_path: Path, model: dict[str, str]) -> None:
+    done = nightpane(
+        tmp_path, "gtm", "score", str(EXAMPLE), "--judge", "small", "--json", environ=model
+    )
+    told = json.loads(done.stdout)
+    assert told["judge"]["tagCoverage"] == {"grade": 0.25, "rationale": "seen"}
+    assert told["judged_score"] == told["score"]
+    rubric = tmp_path / "rubric.toml"
+    text = files("nightpane.gtm").joinpath("rubric.toml").read_text("utf-8")
+    rubric.write_text(text.replace("judge_weight = 0.0", "judge_weight = 0.5"), "utf-8")
+    options = ("--judge", "small", "--rubric", str(rubric), "--max-rounds", "1", "--json")
+    looped = nightpane(tmp_path, "loop", "gtm", str(EXAMPLE), *options, environ=model)
+    expected = (told["score"] + 0.25) / 2
+    assert json.loads(looped.stdout)["best_score"] == pytest.approx(expected, abs=1e-4)
+    assert "nightpane.round_id=" in _Model.asked[-1]["baggage"]
+    refused = nightpane(
+        tmp_path, "gtm", "score", str(EXAMPLE), "--judge", "small",
+        environ={**model, "OPENAI_API_KEY": "wrong-key"},
+    )  # fmt: skip
+    assert (refused.returncode, "refused with 401" in refused.stderr) == (2, True)
+    assert "wrong-key" not in refused.stderr

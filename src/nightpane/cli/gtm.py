@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -38,6 +39,7 @@ def command() -> None:
 @click.option("--old-signals", is_flag=True, help="Allow a snapshot of more than 72 hours.")
 @click.option("--profile", help="Weigh by this profile of the rubric.")
 @click.option("--rubric", type=_FILE, help="A rubric of your own.")
+@click.option("--judge", metavar="MODEL", help="A model grades too, at OPENAI_BASE_URL.")
 @click.option("--cases", is_flag=True, help="Tell everything that is wrong, case by case.")
 @json_option
 def score(
@@ -46,11 +48,14 @@ def score(
     old_signals: bool,
     profile: str | None,
     rubric: Path | None,
+    judge: str | None,
     cases: bool,
     as_json: bool,
 ) -> int:
     """Score a CONTAINER's export, dimension by dimension. Exit code 1 when one gates the score."""
+    from nightpane.gtm.asking import asking
     from nightpane.gtm.container import Container
+    from nightpane.gtm.judge import Judge, blended
     from nightpane.gtm.rubric import Rubric
     from nightpane.gtm.scorer import score as scored
     from nightpane.gtm.signals import Signals
@@ -61,12 +66,22 @@ def score(
         if warning:
             click.echo(warning, err=True)
     by = Rubric.default() if rubric is None else Rubric.read(rubric)
-    verdict = scored(Container.read(container), seen, by, profile)
-    emit(
-        _document(verdict, by.weights(verdict.profile)),
-        as_json=as_json,
-        render=lambda console: _draw(verdict, by.weights(verdict.profile), cases, console),
-    )
+    read = Container.read(container)
+    verdict = scored(read, seen, by, profile)
+    weights = by.weights(verdict.profile)
+    document = _document(verdict, weights)
+    grades = {} if judge is None else dict(Judge(asking(judge), by).grade(read, verdict))
+    if grades:
+        document["judge"] = {name: asdict(one) for name, one in grades.items()}
+        document["judged_score"] = blended(verdict, grades, by)
+
+    def draw(console: Console) -> None:
+        _draw(verdict, weights, cases, console)
+        for name, one in grades.items():
+            line = f"{name}: {one.grade:.2f} by {judge}: {one.rationale}"
+            console.print(printable(line), markup=False, soft_wrap=True)
+
+    emit(document, as_json=as_json, render=draw)
     return 1 if verdict.gates else 0
 
 

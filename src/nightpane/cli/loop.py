@@ -148,6 +148,7 @@ def autoagent(
 @click.option("--old-signals", is_flag=True, help="Allow a snapshot of more than 72 hours.")
 @click.option("--profile", help="Weigh by this profile of the rubric.")
 @click.option("--rubric", type=_FILE, help="A rubric of your own.")
+@click.option("--judge", metavar="MODEL", help="A model grades too, at OPENAI_BASE_URL.")
 @click.option(
     "--stage",
     type=click.Path(path_type=Path, file_okay=False),
@@ -166,6 +167,7 @@ def gtm(
     old_signals: bool,
     profile: str | None,
     rubric: Path | None,
+    judge: str | None,
     stage: Path | None,
     workspace: str | None,
     store: str | None,
@@ -199,6 +201,7 @@ def gtm(
         escalate_after=common.escalate_after,
         kill_flag=common.kill_flag,
         old_signals=old_signals,
+        judge=judge,
     )
     opened = None if store is None else Store(store)
     proposers = common.proposers if common.propose or common.agents else []

@@ -20,10 +20,12 @@ from typing import Any
 
 from nightpane.client.pane import Pane
 from nightpane.errors import GtmError, LoopError
+from nightpane.gtm.asking import asking
 from nightpane.gtm.case import Case as Check
 from nightpane.gtm.container import Container
 from nightpane.gtm.corpus import told
 from nightpane.gtm.invariants import check
+from nightpane.gtm.judge import Judge, blended
 from nightpane.gtm.mending import propose
 from nightpane.gtm.mutations import Operation, apply, operations
 from nightpane.gtm.rubric import Rubric
@@ -56,7 +58,9 @@ _MOST_CASES = 200
 class GtmAutoResearch:
     """What a person decides: the container, what it is scored by, when to stop.
 
-    ``old_signals`` allows a snapshot of more than 72 hours.
+    ``old_signals`` allows a snapshot of more than 72 hours. ``judge`` is a model that grades every
+    candidate too: its grades are dimensions named ``judge_…``, and change the score only as the
+    rubric's judge_weight says.
     """
 
     container: Path
@@ -68,6 +72,7 @@ class GtmAutoResearch:
     escalate_after: int | None = None
     kill_flag: str | None = None
     old_signals: bool = False
+    judge: str | None = None
 
     def folder(self, state_dir: Path, seed: Container) -> Path:
         """Return where the loop keeps its journal and its repository: one folder for each container
@@ -79,7 +84,11 @@ class GtmAutoResearch:
         """Return the scorer. Raises GtmError when the rubric has no such profile."""
         profile = score(seed, self.signals, self.rubric, self.profile).profile
         return ContainerScorer(
-            signals=self.signals, rubric=self.rubric, profile=profile, folder=folder
+            signals=self.signals,
+            rubric=self.rubric,
+            profile=profile,
+            folder=folder,
+            judge=self.judge,
         )
 
     def loop(
@@ -130,6 +139,7 @@ class ContainerScorer:
     rubric: Rubric
     profile: str
     folder: Path
+    judge: str | None = None
 
     def verdict(self, container: Container) -> Verdict:
         """Return the verdict on a container."""
@@ -139,9 +149,13 @@ class ContainerScorer:
         self,
         root: Path,
         output: Path,
-        environ: Mapping[str, str],  # noqa: ARG002 (it is in this process)
+        environ: Mapping[str, str],
     ) -> Score:
-        """Return the score of the folder's container; what is wrong with it goes to ``output``."""
+        """Return the score of the folder's container; what is wrong with it goes to ``output``.
+
+        Without the judge's grades there is no score where the rubric weighs them; where it does
+        not, what the judge said instead is in ``output``.
+        """
         try:
             found = Container.read(root / CONTAINER)
         except GtmError as error:
@@ -152,10 +166,21 @@ class ContainerScorer:
             why = "; ".join(str(one) for one in breaches[:5])
             return Score(value=None, failure="invalid", reason=f"breaks an invariant: {why}")
         verdict = self.verdict(found)
-        output.write_text(_written(verdict), "utf-8")
+        value, grades, silence = verdict.score, {}, ""
+        if self.judge is not None:
+            asked = Judge(asking(self.judge, baggage=environ.get("BAGGAGE")), self.rubric)
+            try:
+                grades = dict(asked.grade(found, verdict))
+                value = blended(verdict, grades, self.rubric)
+            except GtmError as error:
+                if self.rubric.judge_weight:
+                    return Score(value=None, failure="invalid", reason=str(error))
+                silence = f"{error}\n"
+        output.write_text(_written(verdict) + silence, "utf-8")
+        judged = {f"judge_{name}": one.grade for name, one in grades.items()}
         return Score(
-            value=verdict.score,
-            dims=verdict.dimensions,
+            value=value,
+            dims={**verdict.dimensions, **judged},
             cases=[_case(name, verdict) for name in verdict.cases],
         )
 
