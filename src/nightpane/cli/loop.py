@@ -35,6 +35,7 @@ def command() -> None:
 @click.option("--direction", type=click.Choice(["min", "max"]), required=True)
 @click.option("--dim", "dims", multiple=True, metavar="NAME", help="Another number it prints.")
 @click.option("--protect", multiple=True, metavar="GLOB", help="The files that measure.")
+@click.option("--measure", metavar="COMMAND", help="Prints the metric in place of --run.")
 @loop_options(project="autoresearch")
 def autoresearch(
     repository: Path,
@@ -45,6 +46,7 @@ def autoresearch(
     direction: str,
     dims: tuple[str, ...],
     protect: tuple[str, ...],
+    measure: str | None,
     **given: Any,
 ) -> int:
     """Train, read a number, keep what makes it better, in the git REPOSITORY.
@@ -64,6 +66,7 @@ def autoresearch(
         limits=common.limits,
         protect=protect,
         dims=dims,
+        measure=measure,
         rule=common.rule,
         escalate_after=common.escalate_after,
         kill_flag=common.kill_flag,

@@ -30,7 +30,8 @@ class AutoResearch:
     """What a person decides: the repository, what may be edited, how it is measured, when to stop.
 
     ``run`` is the training command, ``timeout_s`` the most it may take, ``metric`` the name before
-    the number it prints. ``protect`` names the files that measure (such as prepare.py).
+    the number it prints. ``protect`` names the files that measure (such as prepare.py). With
+    ``measure``, a command that runs after it, that command's output has the metric.
     """
 
     repository: Path
@@ -42,6 +43,7 @@ class AutoResearch:
     limits: Limits
     protect: Sequence[str] = ()
     dims: Sequence[str] = ()
+    measure: str | None = None
     rule: KeepRule | None = None
     escalate_after: int | None = None
     kill_flag: str | None = None
@@ -69,6 +71,7 @@ class AutoResearch:
                 metric=self.metric,
                 timeout_s=self.timeout_s,
                 dims=(*self.dims, _PEAK),
+                measure=self.measure,
             ),
             metric=self.metric,
             direction=self.direction,
