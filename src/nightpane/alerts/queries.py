@@ -21,7 +21,7 @@ PER_LOOP = 1000
 def rounds(now: datetime) -> HogQL:
     """Return the question for the latest rounds of each loop, the newest first."""
     scope = Scope(start=now - LOOKBACK, end=now)
-    columns = ("kept", "reverted", "failure_mode", "metric", "score")
+    columns = ("run", "kept", "reverted", "failure_mode", "metric", "score")
     query = f"""select
     project,
     client,
@@ -58,7 +58,7 @@ def costs(now: datetime, night: datetime) -> HogQL:
     countIf(cost_known = 1 and started_at >= toDateTime({{night}})) as night_known,
     countIf(cost_known = 1 and started_at >= toDateTime({{hour}})) as hour_known,
     argMax(round_id, cost_usd) as dearest
-from {per_round(scope, ("cost_usd", "cost_known"))}
+from {per_round(scope, ("run", "cost_usd", "cost_known"))}
 group by project, client, run
 order by project, client, run
 limit 10000"""  # noqa: S608 (fixed texts only: values are placeholders)

