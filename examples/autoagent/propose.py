@@ -38,7 +38,7 @@ def main() -> None:
     moves = [f"add {name}" for name in TOOLS if name not in here]
     moves += [f"remove {name}" for name in here]
     fresh = [move for move in moves if move not in tried] or moves
-    move = random.Random(len(tried)).choice(fresh)
+    move = random.Random(brief["rounds"]).choice(fresh)
     verb, name = move.split()
     AGENT.write_text(added(source, name) if verb == "add" else removed(source, name), "utf-8")
     print(move)

@@ -9,7 +9,7 @@ from pathlib import Path
 FACTORS = {"HIDDEN": 2, "LEARNING_RATE": 2, "L2": 0.25, "EPOCHS": 1.5}
 
 brief = json.loads(Path(os.environ["NIGHTPANE_BRIEF"]).read_text("utf-8"))
-draw = random.Random(len(brief["tried"]))
+draw = random.Random(brief["rounds"])
 name = draw.choice(sorted(FACTORS))
 factor = FACTORS[name] if draw.random() < 0.8 else 1 / FACTORS[name]
 source = Path("train.py").read_text("utf-8")
