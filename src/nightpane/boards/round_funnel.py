@@ -18,26 +18,33 @@ STAGES: tuple[tuple[str, str], ...] = (
 
 
 def _hogql(scope: Scope) -> str:
-    names = ", ".join(f"'{event}'" for event, _ in STAGES)
+    columns = tuple(f"did_{stage}" for _, stage in STAGES)
+    places = ", ".join(str(place) for place, _ in enumerate(STAGES, 1))
     words = ", ".join(f"'{stage}'" for _, stage in STAGES)
+    counts = ", ".join(f"countIf({column})" for column in columns)
     return f"""select
     loop,
-    [{words}][step] as stage,
-    count() as rounds
+    entry.2 as stage,
+    entry.3 as rounds
 from (
     select
-        if(client = 'internal', project, concat(project, ' · ', client)) as loop,
-        indexOf([{names}], arrayJoin(reached)) as step
-    from {_indent(per_round(scope, ()))}
+        loop,
+        arrayJoin(arrayZip([{places}], [{words}], counts)) as entry
+    from (
+        select
+            if(client = 'internal', project, concat(project, ' · ', client)) as loop,
+            [{counts}] as counts
+        from {_indent(per_round(scope, columns))}
+        group by loop
+    )
 )
-where step > 0
-group by loop, step
-order by loop, step
+where rounds > 0
+order by loop, entry.1
 limit 1000"""  # noqa: S608 (fixed texts only: values are placeholders)
 
 
 def _indent(text: str) -> str:
-    return text.replace("\n", "\n    ")
+    return text.replace("\n", "\n        ")
 
 
 ROUND_FUNNEL = Board(

@@ -37,12 +37,10 @@ def loops(scope: Scope, night: Night) -> HogQL:
     """
     wide = replace(scope, start=night.start - LOOKBACK, end=night.end)
     stages = ",\n    ".join(f"countIf(did_{stage}) as rounds_{stage}" for _, stage in STAGES)
-    reached = ",\n        ".join(
-        f"has(reached, '{event}') as did_{stage}" for event, stage in STAGES
-    )
     columns = (
         *("kept", "reverted", "metric", "direction", "score", "goodness"),
         *("cost_usd", "cost_known"),
+        *(f"did_{stage}" for _, stage in STAGES),
     )
     rounds = per_round(wide, columns)
     query = f"""select
@@ -64,7 +62,6 @@ def loops(scope: Scope, night: Night) -> HogQL:
 from (
     select
         *,
-        {reached},
         dateDiff('second', started_at, toDateTime({{night}})) as age_s
     from {rounds}
 )
