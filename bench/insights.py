@@ -83,6 +83,7 @@ NODES: dict[str, dict[str, Any]] = {
         },
         **LAST_MONTH,
     },
+    "traces": {"kind": "TracesQuery", "limit": 20, **LAST_MONTH},
     "paths": {
         "kind": "PathsQuery",
         "pathsFilter": {"includeEventTypes": ["custom_event"]},

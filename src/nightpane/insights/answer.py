@@ -19,6 +19,7 @@ from nightpane.insights import (
     retention_query,
     retention_result,
     stickiness,
+    traces,
     trends,
     trends_result,
 )
@@ -142,6 +143,28 @@ def _events(query: Fields, context: Context, run: Run) -> dict[str, Any]:
     }
 
 
+def _traces(query: Fields, context: Context, run: Run) -> dict[str, Any]:
+    question = traces.build_list(query, context)
+    response = _run(run, question)
+    return _of_traces(response, question, **traces.page(query, _rows(response)))
+
+
+def _trace(query: Fields, context: Context, run: Run) -> dict[str, Any]:
+    question = traces.build_one(query, context)
+    response = _run(run, question)
+    return _of_traces(response, question, results=[traces.result(row) for row in _rows(response)])
+
+
+def _of_traces(response: Mapping[str, Any], question: Question, **more: Any) -> dict[str, Any]:
+    return {
+        "columns": response["columns"],
+        "hogql": question.written(),
+        "error": None,
+        **{name: response.get(name) for name in _KEPT},
+        **more,
+    }
+
+
 def _run(run: Run, question: Question) -> Mapping[str, Any]:
     try:
         return run(question.query, question.values)
@@ -186,4 +209,6 @@ KINDS: Mapping[str, Callable[[Fields, Context, Run], dict[str, Any]]] = {
     "FunnelsQuery": _funnels,
     "RetentionQuery": _retention,
     "PathsQuery": _paths,
+    "TracesQuery": _traces,
+    "TraceQuery": _trace,
 }

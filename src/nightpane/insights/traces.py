@@ -1,0 +1,208 @@
+"""``TracesQuery`` and ``TraceQuery``: model calls by trace, in one HogQL query each.
+
+A trace is every AI event of one ``$ai_trace_id``; here that is a round's id. PostHog's list looks
+ten minutes around its range; here a trace that has an event in the range is shown whole, however
+long it ran.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from nightpane.insights.dates import read_period
+from nightpane.insights.filters import Filters
+from nightpane.insights.question import Context, Question, Values
+from nightpane.insights.reading import Fields, wrong
+
+__all__ = ["build_list", "build_one", "page", "result"]
+
+_EVENTS = (
+    "event in ('$ai_trace', '$ai_span', '$ai_generation', '$ai_embedding', '$ai_metric', "
+    "'$ai_feedback')"
+)
+_TRACE = "coalesce(toString(properties.$ai_trace_id), '')"
+_PARENT = "coalesce(toString(properties.$ai_parent_id), '')"
+_CHILD = f"{_PARENT} in ('', {_TRACE})"
+_COUNTED = "event in ('$ai_generation', '$ai_embedding')"
+_IS_TRACE = "event = '$ai_trace'"
+_DEFAULT_LIMIT, _MOST = 100, 1_000
+
+
+def _sum(name: str) -> str:
+    return f"sumIf(toFloat(properties.{name}), {_COUNTED})"
+
+
+def _of_trace(expression: str) -> str:
+    """Return an expression of the earliest ``$ai_trace``, null where there is none."""
+    return f"argMinIf({expression}, timestamp, {_IS_TRACE})"
+
+
+_SPAN_NAME = "nullIf(toString(properties.$ai_span_name), '')"
+_TRACE_NAME = "nullIf(toString(properties.$ai_trace_name), '')"
+_LATENCY = "toFloat(properties.$ai_latency)"
+
+_COLUMNS: Mapping[str, str] = {
+    "id": _TRACE,
+    "first_at": "min(timestamp)",
+    "first_distinct_id": "argMin(distinct_id, timestamp)",
+    "trace_distinct_id": _of_trace("distinct_id"),
+    "first_person_id": "argMin(person_id, timestamp)",
+    "person_created_at": "argMin(person.created_at, timestamp)",
+    "person_properties": "argMin(person.properties, timestamp)",
+    "ai_session_id": "max(toString(properties.$ai_session_id))",
+    "latency_elsewhere": f"countIf({_LATENCY} > 0 and event != '$ai_generation')",
+    "latency_of_calls": f"sumIf({_LATENCY}, event = '$ai_generation' and {_LATENCY} > 0)",
+    "latency_of_children": f"sumIf({_LATENCY}, {_CHILD})",
+    "input_tokens": _sum("$ai_input_tokens"),
+    "output_tokens": _sum("$ai_output_tokens"),
+    "input_cost": _sum("$ai_input_cost_usd"),
+    "output_cost": _sum("$ai_output_cost_usd"),
+    "total_cost": _sum("$ai_total_cost_usd"),
+    "input_state": _of_trace("toString(properties.$ai_input_state)"),
+    "output_state": _of_trace("toString(properties.$ai_output_state)"),
+    "name_of_span": _of_trace(_SPAN_NAME),
+    "name_of_trace": _of_trace(_TRACE_NAME),
+    "name_of_first": f"argMin(coalesce({_SPAN_NAME}, {_TRACE_NAME}), timestamp)",
+}
+_OF_LIST: Mapping[str, str] = {
+    "error_count": "countIf(coalesce(toString(properties.$ai_is_error), '') in ('true', '1') "
+    "or coalesce(toString(properties.$ai_error), '') != '')",
+    "is_support_trace": "countIf(toString(properties.ai_support_impersonated) = 'true')",
+    "tools": "groupArrayIf(toString(properties.$ai_tools_called), event = '$ai_generation' and "
+    "toString(properties.$ai_tools_called) != '')",
+    "events": "groupArrayIf(tuple(timestamp, toString(uuid), event, properties), "
+    f"event in ('$ai_metric', '$ai_feedback') or {_PARENT} = {_TRACE})",
+}
+_OF_ONE: Mapping[str, str] = {
+    "events": f"groupArrayIf(tuple(timestamp, toString(uuid), event, properties), not({_IS_TRACE}))"
+}
+
+
+def build_list(query: Fields, context: Context) -> Question:
+    """Return the one query of a ``TracesQuery``, newest first. Raises InsightError."""
+    query.refuse("groupKey", "groupTypeIndex", why="there are no groups here.")
+    if query.flag("randomOrder"):
+        raise wrong(query.at("randomOrder"), "traces are not drawn at random here.")
+    values = Values()
+    period = read_period(query, "minute", context.now, context.timezone)
+    conditions = [_EVENTS, f"{_TRACE} != ''", f"timestamp <= {values.place(period.end)}"]
+    if period.since is not None:
+        conditions.append(f"timestamp >= {values.place(period.since)}")
+    condition = Filters(values, context).of(query.given.get("properties"), query.at("properties"))
+    conditions += [] if condition is None else [condition]
+    if person := query.text("personId"):
+        conditions.append(f"person_id = {values.place(person)}")
+    if query.flag("filterSupportTraces"):
+        conditions.append("coalesce(toString(properties.ai_support_impersonated), '') != 'true'")
+    limit, offset = _limits(query)
+    chosen = "\n        and ".join(conditions)
+    text = (  # Every value is a placeholder's.
+        f"{_select({**_COLUMNS, **_OF_LIST})}\n"  # noqa: S608
+        f"where {_EVENTS}\n    and {_TRACE} in (\n"
+        f"        select {_TRACE} from events where {chosen}\n"
+        f"        group by {_TRACE} order by min(timestamp) desc, {_TRACE}"
+        f" limit {values.place(offset + limit + 1)}\n    )\n"
+        f"group by id\norder by first_at desc, id\n"
+        f"limit {values.place(limit + 1)} offset {values.place(offset)}"
+    )
+    return Question(text, values.given)
+
+
+def build_one(query: Fields, context: Context) -> Question:
+    """Return the one query of a ``TraceQuery``. Raises InsightError without a trace."""
+    trace = query.text("traceId")
+    if not trace:
+        raise wrong(query.at("traceId"), "a trace's id is required.")
+    values = Values()
+    conditions = [_EVENTS, f"{_TRACE} = {values.place(trace)}"]
+    condition = Filters(values, context).of(query.given.get("properties"), query.at("properties"))
+    conditions += [] if condition is None else [condition]
+    text = (
+        f"{_select({**_COLUMNS, **_OF_ONE})}\nwhere " + "\n    and ".join(conditions)
+        + "\ngroup by id"
+    )  # fmt: skip
+    return Question(text, values.given)
+
+
+def page(query: Fields, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return PostHog's ``results``, ``hasMore``, ``limit`` and ``offset`` of a list."""
+    limit, offset = _limits(query)
+    shown = [{**result(row), **_listed(row)} for row in rows[:limit]]
+    return {"results": shown, "hasMore": len(rows) > limit, "limit": limit, "offset": offset}
+
+
+def result(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a row as PostHog's LLMTrace. Tokens and costs are of generations and embeddings alone;
+    costs in USD to ten decimals, latency in seconds to two."""
+    distinct_id = row["trace_distinct_id"] or row["first_distinct_id"]
+    calls_only = row["latency_elsewhere"] == 0 and row["latency_of_calls"]
+    latency = row["latency_of_calls"] if calls_only else row["latency_of_children"]
+    named = (row["name_of_span"], row["name_of_trace"], row["name_of_first"])
+    created_at = row["person_created_at"]
+    return {
+        "id": row["id"],
+        "aiSessionId": row["ai_session_id"] or None,
+        "createdAt": row["first_at"],
+        "distinctId": distinct_id,
+        "person": {
+            "uuid": str(row["first_person_id"]),
+            "distinct_id": distinct_id,
+            "created_at": created_at,
+            "properties": json.loads(row["person_properties"] or "{}"),
+        },
+        "totalLatency": round(latency or 0.0, 2),
+        "inputTokens": row["input_tokens"] or None,
+        "outputTokens": row["output_tokens"] or None,
+        "inputCost": _usd(row["input_cost"]),
+        "outputCost": _usd(row["output_cost"]),
+        "totalCost": _usd(row["total_cost"]),
+        "inputState": _read(row["input_state"]),
+        "outputState": _read(row["output_state"]),
+        "traceName": next((one for one in named if one), None),
+        "events": [_event(one) for one in sorted(row["events"], key=lambda one: (one[0], one[1]))],
+    }
+
+
+def _listed(row: Mapping[str, Any]) -> dict[str, Any]:
+    tools = [name for names in row["tools"] for name in str(names).split(",") if name]
+    return {
+        "errorCount": row["error_count"],
+        "isSupportTrace": bool(row["is_support_trace"]),
+        "tools": list(dict.fromkeys(tools)),
+    }
+
+
+def _event(one: Sequence[Any]) -> dict[str, Any]:
+    timestamp, uuid, event, properties = one
+    return {
+        "id": uuid,
+        "event": event,
+        "createdAt": timestamp,
+        "properties": json.loads(properties or "{}"),
+    }
+
+
+def _select(columns: Mapping[str, str]) -> str:
+    shown = ",\n    ".join(f"{expression} as {name}" for name, expression in columns.items())
+    return f"select\n    {shown}\nfrom events"
+
+
+def _limits(query: Fields) -> tuple[int, int]:
+    limit = query.whole("limit", least=1) or _DEFAULT_LIMIT
+    return min(limit, _MOST), query.whole("offset") or 0
+
+
+def _usd(value: float | None) -> float | None:
+    return round(value, 10) or None if value else None
+
+
+def _read(text: str | None) -> Any:
+    """Return a state as it was sent: JSON where it is, else the text."""
+    if not text:
+        return None
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
