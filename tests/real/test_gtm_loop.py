@@ -41,7 +41,7 @@ def test_two_nights_on_a_real_container(path: Path, tmp_path: Path, server: Loca
         assert check(seed, best, budget=1000) == []
         assert Container.parse(best.text).document == best.document
         # The second night's signals are others: the first night's rounds stay as they are told.
-        (published,) = publish(folder, store, research.scorer(seed, folder), client="real")
+        (published,) = publish(folder, store, client="real")
         scorer = research.scorer(seed, folder)
         assert scorer.verdict(best).score == pytest.approx(outcome.best_score)
         assert outcome.best_score >= scorer.verdict(began).score
