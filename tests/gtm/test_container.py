@@ -63,7 +63,7 @@ def entity(**fields: Any) -> str:
         (entity(parameter={}), r"tag\[0\].parameter is no list"),
         (entity(parameter=[{"list": [{"map": [7]}]}]), r"parameter\[0\].list\[0\].map\[0\] is no"),
         (entity(parameter=[{"value": 7}]), r"parameter\[0\].value is 7"),
-        (entity(firingTriggerId=[7]), "firingTriggerId holds an id that is no text"),
+        (entity(firingTriggerId=[7]), r"firingTriggerId\[0\] is 7"),
         (entity(consentSettings=[]), "consentSettings is no object"),
         (entity(filter=[{"parameter": [7]}]), r"filter\[0\].parameter\[0\] is no object"),
     ],

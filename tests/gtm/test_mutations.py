@@ -142,7 +142,9 @@ SABOTAGE: list[tuple[str, Callable[[dict[str, Any]], Any]]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("rule", "change"), SABOTAGE, ids=lambda one: str(one)[:30])
+@pytest.mark.parametrize(
+    ("rule", "change"), SABOTAGE, ids=[f"{n} {one[0]}" for n, one in enumerate(SABOTAGE)]
+)
 def test_every_sabotage_is_found(rule: str, change: Callable[[dict[str, Any]], Any]) -> None:
     breaches = check(shop(), changed(change))
     assert rule in [one.rule for one in breaches]

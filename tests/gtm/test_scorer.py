@@ -251,4 +251,7 @@ def test_old_signals_are_told_and_older_ones_refused() -> None:
     assert warned == "the signals are 48 hours old"
     with pytest.raises(GtmError, match="73 hours old, more than 72"):
         signals.age_warning(datetime(2026, 4, 11, 13, tzinfo=UTC))
-    assert Signals(events=()).age_warning(datetime(2030, 1, 1, tzinfo=UTC)) is None
+    with pytest.raises(GtmError, match="2026-04-08T12:00:00.00:00, which is to come"):
+        signals.age_warning(datetime(2026, 4, 8, 10, tzinfo=UTC))
+    undated = Signals(events=()).age_warning(datetime(2030, 1, 1, tzinfo=UTC))
+    assert undated == "the signals do not say when they were taken (generated_at)"
