@@ -14,7 +14,7 @@ from nightpane.insights.filters import Filters
 from nightpane.insights.question import Context, Question, Values
 from nightpane.insights.reading import Fields, wrong
 
-__all__ = ["Column", "build", "results", "types"]
+__all__ = ["Column", "build", "has_aggregate", "one_expression", "results", "texts", "types"]
 
 _STAR: tuple[str, ...] = (
     "uuid",
@@ -48,7 +48,7 @@ def build(query: Fields, context: Context) -> tuple[Question, list[Column]]:
     """Return the one query of an ``EventsQuery``, and its columns. Raises InsightError."""
     query.refuse("actionId", "actionSteps", why="there are no actions here.")
     query.refuse("source", why="persons of an insight are not listed here.")
-    columns = [_column(text, query.at("select")) for text in _texts(query, "select")]
+    columns = [_column(text, query.at("select")) for text in texts(query, "select")]
     if not columns:
         raise wrong(query.at("select"), "at least one column is required.")
     values = Values()
@@ -58,7 +58,9 @@ def build(query: Fields, context: Context) -> tuple[Question, list[Column]]:
     groups = [part for column in columns if not column.is_aggregate for part in column.parts]
     if any(column.is_aggregate for column in columns) and groups:
         text += f"\ngroup by {', '.join(groups)}"
-    order = [_expression(one, query.at("orderBy"), order=True) for one in _texts(query, "orderBy")]
+    order = [
+        one_expression(one, query.at("orderBy"), order=True) for one in texts(query, "orderBy")
+    ]
     order = order or _default_order(columns)
     if order:
         text += f"\norder by {', '.join(order)}"
@@ -108,11 +110,11 @@ def _value(column: Column, parts: Sequence[Any]) -> Any:
 
 def _conditions(query: Fields, values: Values, context: Context) -> list[str]:
     filters = Filters(values, context)
-    found = [f"({_expression(one, query.at('where'))})" for one in _texts(query, "where")]
+    found = [f"({one_expression(one, query.at('where'))})" for one in texts(query, "where")]
     for name in ("properties", "fixedProperties"):
         condition = filters.of(query.given.get(name), query.at(name))
         found += [] if condition is None else [condition]
-    names = [name for name in (query.text("event"), *_texts(query, "events")) if name]
+    names = [name for name in (query.text("event"), *texts(query, "events")) if name]
     if names:
         found.append(f"event in {values.place(names)}")
     person = query.text("personId")
@@ -143,11 +145,11 @@ def _column(text: str, attr: str) -> Column:
     name = text.split("--")[0].strip()
     if name in _WHOLE:
         return Column(text=text, name=name, parts=_WHOLE[name])
-    part = _expression(text, attr)
-    return Column(text=text, name=name, parts=(part,), is_aggregate=_has_aggregate(part))
+    part = one_expression(text, attr)
+    return Column(text=text, name=name, parts=(part,), is_aggregate=has_aggregate(part))
 
 
-def _expression(text: str, attr: str, *, order: bool = False) -> str:
+def one_expression(text: str, attr: str, *, order: bool = False) -> str:
     """Return one expression, which was parsed alone; one to order by may say in which direction."""
     from nightpane.hogql.parse import parse_expression
 
@@ -163,7 +165,7 @@ def _expression(text: str, attr: str, *, order: bool = False) -> str:
     return text[tree.start : tree.end] + direction
 
 
-def _has_aggregate(text: str) -> bool:
+def has_aggregate(text: str) -> bool:
     from nightpane.hogql.functions import find
     from nightpane.hogql.nodes import Call, Node, WindowFunction, children
     from nightpane.hogql.parse import parse_expression
@@ -181,7 +183,7 @@ def _has_aggregate(text: str) -> bool:
     return False
 
 
-def _texts(query: Fields, name: str) -> list[str]:
+def texts(query: Fields, name: str) -> list[str]:
     found = query.items(name)
     for item in found:
         if not isinstance(item, str):

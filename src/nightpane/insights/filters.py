@@ -55,11 +55,15 @@ def property_of(kind: str, key: str, attr: str) -> str:
 
 
 class Filters:
-    """Turns filters into conditions; ``values`` are added to. Every method raises InsightError."""
+    """Turns filters into conditions; ``values`` are added to. Every method raises InsightError.
 
-    def __init__(self, values: Values, context: Context) -> None:
+    ``of_persons`` makes them conditions of the table of persons named ``person``, not of events.
+    """
+
+    def __init__(self, values: Values, context: Context, *, of_persons: bool = False) -> None:
         self._values = values
         self._context = context
+        self._of_persons = of_persons
 
     def of(self, given: Any, attr: str) -> str | None:
         """Return the condition of a ``properties`` field: a list or a group; None without any."""
@@ -104,6 +108,10 @@ class Filters:
         key = item.text("key")
         if not key:
             raise wrong(item.at("key"), "a property filter needs a key.")
+        if self._of_persons and kind != "person":
+            raise wrong(
+                item.at("type"), f"persons are not filtered by properties of type {kind!r}."
+            )
         return self._test(item, property_of(kind, key, item.at("type")))
 
     def _test(self, item: Fields, field: str) -> str:
@@ -211,7 +219,8 @@ class Filters:
         document = _cohort_document(self._context, cohort_id, attr)
         if document.get("is_static"):
             members = list((document.get("members") or {}).get("persons") or ())
-            return f"person_id in {self._values.place(members)}" if members else "false"
+            person = "person.id" if self._of_persons else "person_id"
+            return f"{person} in {self._values.place(members)}" if members else "false"
         group = (document.get("filters") or {}).get("properties") or {}
         try:
             condition = self._group(Fields(group, f"cohort {cohort_id}"), depth + 1)

@@ -52,11 +52,11 @@ class Stages:
         tail = f"\ngroup by {', '.join(by)}" if by else ""
         self.add(*by, *shown, every=False, tail=tail)
 
-    def text(self) -> str:
+    def text(self, tail: str = "\nlimit 50000") -> str:
         """Return the query, whose rows are those of the last stage."""
         *steps, last = self.texts
         named = [f"stage_{i} as (\n{_indent(step)}\n)" for i, step in enumerate(steps)]
-        return f"with {', '.join(named)}\n{last}\nlimit 50000"
+        return f"with {', '.join(named)}\n{last}{tail}"
 
 
 def add_actors(

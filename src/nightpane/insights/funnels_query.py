@@ -10,7 +10,7 @@ from nightpane.insights.funnels_walk import add_walk
 from nightpane.insights.question import Context, Question, Values
 from nightpane.insights.reading import Fields, wrong
 
-__all__ = ["OTHER", "build"]
+__all__ = ["OTHER", "build", "refuse_deep", "walked"]
 
 OTHER = "Other"
 """What PostHog's funnels call the values of a breakdown beyond its limit."""
@@ -28,6 +28,21 @@ def build(funnel: Funnel, query: Fields, context: Context) -> Question:
     ``counts`` and ``averages``. Trends: ``buckets`` and how many ``came`` and ``went`` on.
     """
     values = Values()
+    stages = walked(funnel, query, context, values)
+    if funnel.view == "trends":
+        _add_trends(stages, funnel)
+    elif funnel.view == "time_to_convert":
+        _add_times(stages, funnel)
+    else:
+        _add_steps(stages, funnel, values)
+    if funnel.periods[0].start is None:
+        stages.add("(select min(timestamp) from events) as earliest")
+    refuse_deep(stages, query)
+    return Question(stages.text(), values.given)
+
+
+def walked(funnel: Funnel, query: Fields, context: Context, values: Values) -> Stages:
+    """Return the stages up to one row for each actor (of each slot and value)."""
     filters = Filters(values, context)
     condition = filters.of(query.given.get("properties"), query.at("properties"))
     stages = Stages(["slot"] if len(funnel.periods) > 1 else [])
@@ -38,21 +53,17 @@ def build(funnel: Funnel, query: Fields, context: Context) -> Question:
         add_attempts(stages, funnel, values)
     else:
         add_walk(stages, funnel, values)
-    if funnel.view == "trends":
-        _add_trends(stages, funnel)
-    elif funnel.view == "time_to_convert":
-        _add_times(stages, funnel)
-    else:
-        _add_steps(stages, funnel, values)
-    if funnel.periods[0].start is None:
-        stages.add("(select min(timestamp) from events) as earliest")
+    return stages
+
+
+def refuse_deep(stages: Stages, query: Fields) -> None:
+    """Raise InsightError for a funnel of more stages than ClickHouse reads."""
     if len(stages.texts) > _MOST_STAGES:
+        steps = len(query.items("series"))
         raise wrong(
             query.at("series"),
-            f"{len(funnel.steps)} steps are more than one query can hold: use fewer, "
-            "or no exclusions.",
+            f"{steps} steps are more than one query can hold: use fewer, or no exclusions.",
         )
-    return Question(stages.text(), values.given)
 
 
 def _add_steps(stages: Stages, funnel: Funnel, values: Values) -> None:

@@ -18,9 +18,9 @@ from nightpane.insights.reading import Fields, wrong
 from nightpane.insights.series import Series, read_series
 from nightpane.insights.trends_result import moment
 
-__all__ = ["Lifecycle", "build", "read_lifecycle", "results"]
+__all__ = ["STATUSES", "Lifecycle", "build", "marked", "read_lifecycle", "results"]
 
-_STATUSES = ("new", "returning", "resurrecting", "dormant")
+STATUSES = ("new", "returning", "resurrecting", "dormant")
 _FRAME = "partition by actor order by at rows between unbounded preceding and unbounded following"
 
 
@@ -53,6 +53,22 @@ def build(lifecycle: Lifecycle, query: Fields, context: Context) -> Question:
     ``earliest`` is the first event of all when all time is asked for.
     """
     values = Values()
+    earliest = ", (select min(timestamp) from events) as earliest"
+    text = f"""{marked(lifecycle, query, context, values)},
+counted as (
+    select bucket, status, count() as total
+    from marked
+    group by bucket, status
+)
+select status, groupArray(bucket) as buckets, groupArray(total) as totals\
+{earliest if lifecycle.period.start is None else ""}
+from counted
+group by status"""  # noqa: S608 (fixed texts only: values are placeholders)
+    return Question(text, values.given)
+
+
+def marked(lifecycle: Lifecycle, query: Fields, context: Context, values: Values) -> str:
+    """Return the steps up to ``marked``: each ``actor`` with its ``status`` in each ``bucket``."""
     filters = Filters(values, context)
     period, interval = lifecycle.period, lifecycle.period.interval
     tests = lifecycle.series.condition(values, filters)
@@ -69,8 +85,7 @@ def build(lifecycle: Lifecycle, query: Fields, context: Context) -> Question:
         limits.append(f"bucket >= {values.place(points[0])}")
     one = f"toInterval{interval.title()}(1)"
     ahead = f"toInterval{interval.title()}(ahead)"
-    earliest = ", (select min(timestamp) from events) as earliest" if not points else ""
-    text = f"""with active as (
+    return f"""with active as (
     select person_id as actor, {bucket(interval)} as at, min(person.created_at) as born
     from events as e
     where {_all(tests)}
@@ -88,25 +103,20 @@ told as (
         leadInFrame(point) over ({_FRAME}) as after
     from active
 ),
-counted as (
+marked as (
     select
+        actor,
         at + {ahead} as bucket,
         multiIf(
             ahead = 1, if(after = after_at, '', 'dormant'),
             before = before_at, 'returning',
             before is null and born_at = at, 'new',
             'resurrecting'
-        ) as status,
-        count() as total
+        ) as status
     from told
     array join [0, 1] as ahead
     where {_all(limits)}
-    group by bucket, status
-)
-select status, groupArray(bucket) as buckets, groupArray(total) as totals{earliest}
-from counted
-group by status"""  # noqa: S608 (fixed texts only: values are placeholders)
-    return Question(text, values.given)
+)"""  # noqa: S608 (fixed texts only: values are placeholders)
 
 
 def results(lifecycle: Lifecycle, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -114,7 +124,7 @@ def results(lifecycle: Lifecycle, rows: list[dict[str, Any]]) -> list[dict[str, 
     by_status = {row["status"]: row for row in rows}
     return [
         _shown(lifecycle, status, by_status.get(status, {"buckets": [], "totals": []}))
-        for status in _STATUSES
+        for status in STATUSES
     ]
 
 

@@ -50,6 +50,21 @@ class Branch:
         broken = columns(self.breakdown, self.values, self.filters)
         return replace(self, columns=broken)._text()
 
+    def actors(self) -> str:
+        """Return a SELECT of the persons behind the whole period, one row for each value.
+
+        Its columns are ``actor``, those of the breakdown, ``event_count`` and
+        ``event_distinct_ids`` (at most 100). Raises InsightError as ``text`` does.
+        """
+        found = replace(self, columns=columns(self.breakdown, self.values, self.filters))
+        if self.series.math not in _FIRST_TIME:
+            figures = ["count() as event_count"]
+            figures.append("groupUniqArray(100)(distinct_id) as event_distinct_ids")
+            return found._events([*found._groups(), "person_id as actor", *figures], ["actor"])
+        shown = ", ".join(["actor", *found._first_shown(), "1 as event_count"])
+        ids = "[first_distinct_id] as event_distinct_ids"
+        return f"select {shown}, {ids}\nfrom (\n{_indent(found._first_times())}\n)"  # noqa: S608
+
     def _text(self) -> str:
         math = self._math()
         if math in _FIRST_TIME:
@@ -187,6 +202,17 @@ class Branch:
         return self._outer("uniqExact(actor) * 1.0", seen, f"\nwhere {_all(limits)}")
 
     def _first_time(self) -> str:
+        named = self._first_shown()
+        if not self.is_total:
+            named.insert(0, f"{bucket(self.period.interval, 'first_at')} as bucket")
+        lead = ", ".join([f"{self.slot} as slot", *named, "count() * 1.0 as total"])
+        grouped = f"\ngroup by {', '.join(self._keys())}" if self._keys() else ""
+        return f"select {lead}\nfrom (\n{_indent(self._first_times())}\n){grouped}"
+
+    def _first_shown(self) -> list[str]:
+        return [f"nullIf(f_{i}, '') as b_{i}" for i in range(len(self.columns.shown))]
+
+    def _first_times(self) -> str:
         """Return persons at their first event of all, if it meets the conditions."""
         name = self.series.event_condition(self.values)
         tests = [*self.series.condition(self.values, self.filters), *self.conditions]
@@ -206,16 +232,11 @@ class Branch:
         )
         shown = ["person_id as actor", "min(timestamp) as first_at"]
         shown.append(f"min(if({_all(within)}, timestamp, null)) as met_at")
+        shown.append("argMin(distinct_id, timestamp) as first_distinct_id")
         shown += [f"{text} as f_{i}" for i, text in enumerate(first)]
         keys = [f"f_{i}" for i in range(len(first))] if by_cohort else []
         having = "\nhaving first_at = met_at"
-        inner = self._select(shown, _all(before), ["actor", *keys], having)
-        named = [f"nullIf(f_{i}, '') as b_{i}" for i in range(len(first))]
-        if not self.is_total:
-            named.insert(0, f"{bucket(self.period.interval, 'first_at')} as bucket")
-        lead = ", ".join([f"{self.slot} as slot", *named, "count() * 1.0 as total"])
-        grouped = f"\ngroup by {', '.join(self._keys())}" if self._keys() else ""
-        return f"select {lead}\nfrom (\n{_indent(inner)}\n){grouped}"
+        return self._select(shown, _all(before), ["actor", *keys], having)
 
 
 def _seen_from(interval: str, days: int, keys: str, inner: str) -> str:

@@ -12,7 +12,7 @@ from nightpane.insights.question import Context, Question, Values, expression
 from nightpane.insights.reading import Fields
 from nightpane.insights.series import Series, read_series
 
-__all__ = ["Stickiness", "build", "read_stickiness", "results"]
+__all__ = ["Stickiness", "actors", "build", "read_stickiness", "results"]
 
 _CRITERIA = {"gte": ">=", "lte": "<=", "exact": "="}
 
@@ -109,6 +109,26 @@ def _branch(
     filters: Filters,
     values: Values,
 ) -> str:
+    inner = actors(stickiness, series, period, condition, filters, values)
+    return f"""    select {slot} as slot, active, count() as total
+    from (
+{inner}
+    )
+    group by active"""  # noqa: S608
+
+
+def actors(
+    stickiness: Stickiness,
+    series: Series,
+    period: Period,
+    condition: str | None,
+    filters: Filters,
+    values: Values,
+) -> str:
+    """Return a SELECT of each ``actor`` and the number of intervals it was ``active`` in.
+
+    ``condition`` is the one of the whole query.
+    """
     end = values.place(period.end)
     tests = [f"timestamp <= {end}", *series.condition(values, filters)]
     if period.since is not None:
@@ -131,18 +151,14 @@ def _branch(
         operator, number = stickiness.least
         having = f"\n            having count() {operator} {values.place(number)}"
     where = "\n                and ".join(tests)
-    return f"""    select {slot} as slot, active, count() as total
-    from (
-        select actor, count() as active
+    return f"""        select actor, count() as active
         from (
             select {actor} as actor, {at} as bucket
             from events as e
             where {where}
             group by actor, bucket{having}
         )
-        group by actor
-    )
-    group by active"""  # noqa: S608
+        group by actor"""  # noqa: S608
 
 
 def _shown(
