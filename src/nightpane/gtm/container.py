@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from nightpane.errors import GtmError
+from nightpane.gtm.strict import read_text, strict_json
 
-__all__ = ["ID_FIELDS", "Container", "Entity", "references"]
+__all__ = ["ID_FIELDS", "SEQUENCED", "Container", "Entity", "references"]
 
 # The kinds of entities, and the field that holds an entity's id.
 ID_FIELDS: Mapping[str, str] = {
@@ -29,9 +30,11 @@ ID_FIELDS: Mapping[str, str] = {
     "transformation": "transformationId",
     "customTemplate": "templateId",
 }
+# What a tag fires before and after itself; each names another tag by ``tagName``.
+SEQUENCED = ("setupTag", "teardownTag")
 _REFERENCE = re.compile(r"\{\{([^{}]+)\}\}")
-_MOST_BYTES = 20_000_000
-_MOST_DEPTH = 60
+# Tag Manager counts in 64 bits; what is far longer is no id of its own.
+_MOST_ID_CHARS = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +77,11 @@ class Entity:
                 return next((one[name] for name in ("value", "list", "map") if name in one), None)
         return None
 
+    def text(self, key: str) -> str | None:
+        """Return a parameter's value where it is a text, None otherwise."""
+        found = self.parameter(key)
+        return found if isinstance(found, str) else None
+
     def names_used(self) -> frozenset[str]:
         """Return the names of the variables that its parameters refer to."""
         return frozenset(references(self.document.get("parameter")))
@@ -88,12 +96,7 @@ class Container:
     @classmethod
     def read(cls, path: Path) -> Container:
         """Return a file's container. Raises GtmError when it holds none."""
-        try:
-            if path.stat().st_size > _MOST_BYTES:
-                raise GtmError(f"{path} is larger than {_MOST_BYTES:,} bytes: no container is")
-            text = path.read_text("utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise GtmError(f"{path} cannot be read: {error}") from error
+        text = read_text(path)
         try:
             return cls.parse(text)
         except GtmError as error:
@@ -103,17 +106,10 @@ class Container:
     def parse(cls, text: str) -> Container:
         """Return a text's container.
 
-        Raises GtmError when it is no JSON (keys that stand twice, NaN and numbers too large for a
-        float included), or no export of format version 2; the message names the field.
+        Raises GtmError when it is no JSON that can be written again (see ``strict_json``), or no
+        export of format version 2; the message names the field.
         """
-        try:
-            document = json.loads(
-                text, object_pairs_hook=_once, parse_constant=_no_number, parse_float=_finite
-            )
-        except RecursionError as error:
-            raise GtmError("its JSON is nested too deeply") from error
-        except ValueError as error:
-            raise GtmError(f"it is no JSON: {error}") from error
+        document = strict_json(text)
         _check(document)
         return cls(document)
 
@@ -204,26 +200,6 @@ def references(value: Any) -> Iterator[str]:
 # Reading
 
 
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        names = [name for name, _ in pairs]
-        double = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"the key {double!r} stands twice in one object")
-    return found
-
-
-def _no_number(text: str) -> Any:
-    raise ValueError(f"{text} is no number of JSON")
-
-
-def _finite(text: str) -> float:
-    number = float(text)
-    if number in (float("inf"), float("-inf")):
-        raise ValueError(f"{text} is too large a number")
-    return number
-
-
 def _check(document: Any) -> None:
     if not isinstance(document, dict):
         raise GtmError("it holds no JSON object; export the container from Tag Manager's Admin")
@@ -233,16 +209,14 @@ def _check(document: Any) -> None:
     version = document.get("containerVersion")
     if not isinstance(version, dict):
         raise GtmError("containerVersion is missing or no object: this is no container's export")
-    _check_depth(document, "", 0)
     for kind, id_field in ID_FIELDS.items():
         found = version.get(kind, [])
         if not isinstance(found, list):
             raise GtmError(f"containerVersion.{kind} is no list")
         for index, entity in enumerate(found):
             _check_entity(entity, id_field, f"containerVersion.{kind}[{index}]")
-    for index, one in enumerate(_list(version, "builtInVariable", "containerVersion")):
-        if not isinstance(one, dict):
-            raise GtmError(f"containerVersion.builtInVariable[{index}] is no object")
+    for one, here in _objects(version, "builtInVariable", "containerVersion"):
+        _check_text(one, "name", here)
 
 
 def _check_entity(entity: Any, id_field: str, where: str) -> None:
@@ -250,21 +224,33 @@ def _check_entity(entity: Any, id_field: str, where: str) -> None:
         raise GtmError(f"{where} is no object")
     for name in (id_field, "name"):
         if not isinstance(entity.get(name), str) or not entity[name]:
-            raise GtmError(f"{where}.{name} is {entity.get(name)!r}; it must be a text")
-    if "type" in entity and not isinstance(entity["type"], str):
-        raise GtmError(f"{where}.type is {entity['type']!r}; it must be a text")
-    _check_parameters(_list(entity, "parameter", where), f"{where}.parameter")
+            raise GtmError(f"{where}.{name} is {entity.get(name)!r:.80}; it must be a text")
+    for name in ("type", "parentFolderId", "fingerprint", "accountId", "containerId"):
+        _check_text(entity, name, where)
+    _check_id(entity[id_field], f"{where}.{id_field}")
     for name in ("firingTriggerId", "blockingTriggerId"):
-        if not all(isinstance(one, str) for one in _list(entity, name, where)):
-            raise GtmError(f"{where}.{name} holds an id that is no text")
+        _check_ids(_list(entity, name, where), f"{where}.{name}")
+    _check_parameters(_list(entity, "parameter", where), f"{where}.parameter")
     for name in ("filter", "customEventFilter", "autoEventFilter"):
-        for index, one in enumerate(_list(entity, name, where)):
-            if not isinstance(one, dict):
-                raise GtmError(f"{where}.{name}[{index}] is no object")
-            inner = _list(one, "parameter", f"{where}.{name}[{index}]")
-            _check_parameters(inner, f"{where}.{name}[{index}].parameter")
+        for one, here in _objects(entity, name, where):
+            _check_parameters(_list(one, "parameter", here), f"{here}.parameter")
+    for name in SEQUENCED:
+        for one, here in _objects(entity, name, where):
+            _check_text(one, "tagName", here)
     if not isinstance(entity.get("consentSettings", {}), dict):
         raise GtmError(f"{where}.consentSettings is no object")
+
+
+def _check_ids(found: list[Any], where: str) -> None:
+    for index, one in enumerate(found):
+        if not isinstance(one, str):
+            raise GtmError(f"{where}[{index}] is {one!r:.80}; it must be a text")
+        _check_id(one, f"{where}[{index}]")
+
+
+def _check_id(found: str, where: str) -> None:
+    if len(found) > _MOST_ID_CHARS:
+        raise GtmError(f"{where} has {len(found)} characters; no id has more than {_MOST_ID_CHARS}")
 
 
 def _check_parameters(found: list[Any], where: str) -> None:
@@ -272,10 +258,25 @@ def _check_parameters(found: list[Any], where: str) -> None:
         here = f"{where}[{index}]"
         if not isinstance(one, dict):
             raise GtmError(f"{here} is no object")
-        if not isinstance(one.get("value", ""), str):
-            raise GtmError(f"{here}.value is {one['value']!r}; it must be a text")
+        for name in ("type", "key", "value"):
+            _check_text(one, name, here)
         for name in ("list", "map"):
             _check_parameters(_list(one, name, here), f"{here}.{name}")
+
+
+def _objects(
+    holder: Mapping[str, Any], name: str, where: str
+) -> Iterator[tuple[dict[str, Any], str]]:
+    for index, one in enumerate(_list(holder, name, where)):
+        here = f"{where}.{name}[{index}]"
+        if not isinstance(one, dict):
+            raise GtmError(f"{here} is no object")
+        yield one, here
+
+
+def _check_text(holder: Mapping[str, Any], name: str, where: str) -> None:
+    if not isinstance(holder.get(name, ""), str):
+        raise GtmError(f"{where}.{name} is {holder[name]!r:.80}; it must be a text")
 
 
 def _list(holder: Mapping[str, Any], name: str, where: str) -> list[Any]:
@@ -283,14 +284,3 @@ def _list(holder: Mapping[str, Any], name: str, where: str) -> list[Any]:
     if not isinstance(found, list):
         raise GtmError(f"{where}.{name} is no list")
     return found
-
-
-def _check_depth(value: Any, where: str, depth: int) -> None:
-    if depth > _MOST_DEPTH:
-        raise GtmError(f"{where[:80]}… is nested more than {_MOST_DEPTH} deep")
-    if isinstance(value, dict):
-        for name, one in value.items():
-            _check_depth(one, f"{where}.{name}", depth + 1)
-    elif isinstance(value, list):
-        for index, one in enumerate(value):
-            _check_depth(one, f"{where}[{index}]", depth + 1)

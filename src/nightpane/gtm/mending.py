@@ -262,7 +262,7 @@ def _platform(tag: Entity) -> str:
 def _use_triggers(cases: Sequence[Case], container: Container) -> _Found:
     """Fire a GA4 tag on each trigger that fires none."""
     measurement = _measurement(container)
-    sent = {tag.parameter("eventName") for tag in container.tags if tag.type == "gaawe"}
+    sent = {tag.text("eventName") for tag in container.tags if tag.type == "gaawe"}
     for case in cases:
         trigger = next((one for one in container.triggers if one.id == case.entity_id), None)
         event = None if trigger is None else event_name(trigger)

@@ -14,6 +14,7 @@ from typing import Any
 from nightpane.errors import GtmError
 from nightpane.gtm.container import ID_FIELDS, Container
 from nightpane.gtm.invariants import TAG_FIELDS, rewrite
+from nightpane.gtm.strict import strict_json
 
 __all__ = ["ALL_PAGES", "CONSENT_INITIALIZATION", "Operation", "apply", "operations"]
 
@@ -29,9 +30,9 @@ _ADS = ("ad_storage", "ad_user_data", "ad_personalization")
 def operations(text: str) -> list[Operation]:
     """Return a JSON list's operations. Raises GtmError when it is none."""
     try:
-        found = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise GtmError(f"the operations are no JSON: {error}") from error
+        found = strict_json(text)
+    except GtmError as error:
+        raise GtmError(f"the operations are no list: {error}") from error
     if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
         raise GtmError("the operations are no list of objects")
     return found

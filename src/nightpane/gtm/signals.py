@@ -6,8 +6,6 @@ enriched one with ``meta``, ``funnel`` and ``google``. An old snapshot must not 
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -15,10 +13,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 from nightpane.errors import GtmError
+from nightpane.gtm.strict import read_text, strict_json
 
 __all__ = ["Action", "Event", "Signals", "Step"]
 
-_OLD, _TOO_OLD = timedelta(hours=24), timedelta(hours=72)
+# No count and no value of a week is larger; sums of such stay finite.
+_MOST = 1e18
+_OLD, _TOO_OLD, _AHEAD = timedelta(hours=24), timedelta(hours=72), timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,15 +79,13 @@ class Signals:
     @classmethod
     def read(cls, path: Path) -> Signals:
         """Return a file's snapshot. Raises GtmError naming the field that is wrong."""
+        text = read_text(path)
         try:
-            document = json.loads(path.read_text("utf-8"))
-        except (OSError, UnicodeDecodeError, ValueError, RecursionError) as error:
-            raise GtmError(f"{path} cannot be read: {error}") from error
-        if not isinstance(document, dict):
-            raise GtmError(f"{path} holds no JSON object")
-        try:
+            document = strict_json(text)
+            if not isinstance(document, dict):
+                raise GtmError("it holds no JSON object")
             return cls.of(document)
-        except _FieldError as error:
+        except GtmError as error:
             raise GtmError(f"{path}: {error}") from error
 
     @classmethod
@@ -97,7 +96,7 @@ class Signals:
         events = _records(meta, "conversion_events", "meta")
         actions = None if google is None else _records(google, "conversion_actions", "google")
         if events is None and actions is None:
-            raise _FieldError("neither conversion_events of Meta nor google.conversion_actions")
+            raise GtmError("neither conversion_events of Meta nor google.conversion_actions")
         return cls(
             events=None if events is None else tuple(_event(*one) for one in events),
             funnel=tuple(_step(*one) for one in _records(document, "funnel", "") or ()),
@@ -107,13 +106,19 @@ class Signals:
         )
 
     def age_warning(self, now: datetime) -> str | None:
-        """Return what to say of the snapshot's age, None when it is fresh or does not tell.
+        """Return what to say of the snapshot's age, None when it is fresh.
 
-        Raises GtmError when it is older than 72 hours: a container is not scored against it.
+        Raises GtmError when it is older than 72 hours, or of a time to come, which would never
+        grow old: a container is not scored against it.
         """
         if self.taken_at is None:
-            return None
+            return "the signals do not say when they were taken (generated_at)"
         age = now - self.taken_at
+        if age < -_AHEAD:
+            raise GtmError(
+                f"the signals are of {self.taken_at.isoformat()}, which is to come: mend "
+                "generated_at or the clock, or allow old ones expressly"
+            )
         hours = age.total_seconds() / 3600
         if age > _TOO_OLD:
             raise GtmError(
@@ -123,19 +128,15 @@ class Signals:
         return f"the signals are {hours:.0f} hours old" if age > _OLD else None
 
 
-class _FieldError(GtmError):
-    """A field is wrong; the file is named by who knows it."""
-
-
 def _records(holder: Any, name: str, where: str) -> list[tuple[Mapping[str, Any], str]] | None:
     path = f"{where}.{name}".lstrip(".")
     if not isinstance(holder, Mapping):
-        raise _FieldError(f"{where} is no object")
+        raise GtmError(f"{where} is no object")
     if name not in holder:
         return None
     found = holder[name]
     if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
-        raise _FieldError(f"{path} is no list of objects")
+        raise GtmError(f"{path} is no list of objects")
     return [(one, f"{path}[{index}]") for index, one in enumerate(found)]
 
 
@@ -154,7 +155,7 @@ def _event(one: Mapping[str, Any], where: str) -> Event:
 def _step(one: Mapping[str, Any], where: str) -> Step:
     status = _text(one, "status", where)
     if status not in ("normal", "high", "low"):
-        raise _FieldError(f"{where}.status is {status!r}; it is normal, high or low")
+        raise GtmError(f"{where}.status is {status!r}; it is normal, high or low")
     return Step(
         name=f"{_text(one, 'from_event', where)} to {_text(one, 'to_event', where)}",
         ratio=_number(one, "ratio", where),
@@ -177,7 +178,7 @@ def _action(one: Mapping[str, Any], where: str) -> Action:
 def _text(one: Mapping[str, Any], name: str, where: str) -> str:
     found = one.get(name)
     if not isinstance(found, str) or not found:
-        raise _FieldError(f"{where}.{name} is {found!r}; it must be a text")
+        raise GtmError(f"{where}.{name} is {found!r}; it must be a text")
     return found
 
 
@@ -188,9 +189,9 @@ def _maybe(one: Mapping[str, Any], name: str, where: str) -> float | None:
 def _number(one: Mapping[str, Any], name: str, where: str, default: float | None = None) -> float:
     found = one.get(name, default)
     if isinstance(found, bool) or not isinstance(found, int | float):
-        raise _FieldError(f"{where}.{name} is {found!r}; it must be a number")
-    if not math.isfinite(found) or found < 0:
-        raise _FieldError(f"{where}.{name} is {found!r}; it must be 0 or more")
+        raise GtmError(f"{where}.{name} is {found!r}; it must be a number")
+    if not 0 <= found <= _MOST:
+        raise GtmError(f"{where}.{name} is {found!r:.80}; it must be 0 or more, to {_MOST:g}")
     return float(found)
 
 
@@ -200,5 +201,5 @@ def _moment(found: Any) -> datetime | None:
     try:
         moment = datetime.fromisoformat(str(found))
     except ValueError:
-        raise _FieldError(f"generated_at is {found!r}; write it as 2026-04-08T17:30:00Z") from None
+        raise GtmError(f"generated_at is {found!r}; write it as 2026-04-08T17:30:00Z") from None
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

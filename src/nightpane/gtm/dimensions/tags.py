@@ -37,7 +37,7 @@ _NAMED = (
 
 def tag_coverage(container: Container, _signals: Signals | None) -> Iterator[Case]:
     """Yield a case for each of eight GA4 events and three kinds of tag that should be there."""
-    sent = {tag.parameter("eventName") for tag in container.tags if tag.type == "gaawe"}
+    sent = {tag.text("eventName") for tag in container.tags if tag.type == "gaawe"}
     for event in EVENTS:
         there = event in sent
         yield Case(
