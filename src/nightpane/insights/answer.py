@@ -8,6 +8,7 @@ from typing import Any
 
 from nightpane.errors import HogQLError
 from nightpane.insights import (
+    actors,
     events,
     funnels,
     funnels_query,
@@ -143,6 +144,21 @@ def _events(query: Fields, context: Context, run: Run) -> dict[str, Any]:
     }
 
 
+def _actors(query: Fields, context: Context, run: Run) -> dict[str, Any]:
+    question, read = actors.build(query, context)
+    response = _run(run, question)
+    results, types = actors.results(read, response["results"], response["types"])
+    return {
+        "results": results,
+        "columns": read.names,
+        "types": types,
+        "missing_actors_count": 0,
+        "hogql": question.written(),
+        "error": None,
+        **{name: response.get(name) for name in (*_KEPT, "hasMore", "limit", "offset")},
+    }
+
+
 def _traces(query: Fields, context: Context, run: Run) -> dict[str, Any]:
     question = traces.build_list(query, context)
     response = _run(run, question)
@@ -209,6 +225,7 @@ KINDS: Mapping[str, Callable[[Fields, Context, Run], dict[str, Any]]] = {
     "FunnelsQuery": _funnels,
     "RetentionQuery": _retention,
     "PathsQuery": _paths,
+    "ActorsQuery": _actors,
     "TracesQuery": _traces,
     "TraceQuery": _trace,
 }

@@ -7,10 +7,10 @@ UNION ALL. Brackets are kept shallow: the grammar's time grows with their depth.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from nightpane.insights.breakdowns import Breakdown, Columns, columns
-from nightpane.insights.dates import Period, bucket
+from nightpane.insights.dates import Period, bucket, calendar_step
 from nightpane.insights.filters import Filters, property_of
 from nightpane.insights.question import Values, expression
 from nightpane.insights.reading import wrong
@@ -50,6 +50,33 @@ class Branch:
         broken = columns(self.breakdown, self.values, self.filters)
         return replace(self, columns=broken)._text()
 
+    def at(self, point: datetime) -> Branch:
+        """Return the branch of all that is counted at one point of time."""
+        period, interval = self.period, self.period.interval
+        math, unit = self._math(), interval if interval in _STEPS else "day"
+        low, following = point, calendar_step(point, interval)
+        if math in _ACTIVE_DAYS:
+            # The days, hours or minutes that look forward to the point, its own among them.
+            low = calendar_step(point, unit, 1 - _ACTIVE_DAYS[math] * _STEPS[unit])
+            following = calendar_step(point, unit)
+        elif period.since is not None:
+            low = period.since if self.is_cumulative else max(point, period.since)
+        elif self.is_cumulative:
+            return self._within(None, following)
+        return self._within(low, following)
+
+    def whole(self) -> Branch:
+        """Return the branch of all that is counted in the whole period."""
+        end, days = self.period.end, _ACTIVE_DAYS.get(self._math())
+        since = end - timedelta(days=days) if days and self.is_total else self.period.since
+        return self._within(since, None)
+
+    def _within(self, low: datetime | None, following: datetime | None) -> Branch:
+        end = self.period.end
+        high = end if following is None else min(following - timedelta(microseconds=1), end)
+        period = replace(self.period, start=low, since=low, end=high)
+        return replace(self, period=period, is_total=True, is_cumulative=False)
+
     def actors(self) -> str:
         """Return a SELECT of the persons behind the whole period, one row for each value.
 
@@ -63,7 +90,7 @@ class Branch:
             return found._events([*found._groups(), "person_id as actor", *figures], ["actor"])
         shown = ", ".join(["actor", *found._first_shown(), "1 as event_count"])
         ids = "[first_distinct_id] as event_distinct_ids"
-        return f"select {shown}, {ids}\nfrom (\n{_indent(found._first_times())}\n)"  # noqa: S608
+        return f"select {shown}, {ids}\nfrom (\n{_indent(found._first_times())}\n)"
 
     def _text(self) -> str:
         math = self._math()

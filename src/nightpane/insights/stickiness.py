@@ -12,9 +12,9 @@ from nightpane.insights.question import Context, Question, Values, expression
 from nightpane.insights.reading import Fields
 from nightpane.insights.series import Series, read_series
 
-__all__ = ["Stickiness", "actors", "build", "read_stickiness", "results"]
+__all__ = ["CRITERIA", "Stickiness", "actors", "build", "read_stickiness", "results"]
 
-_CRITERIA = {"gte": ">=", "lte": "<=", "exact": "="}
+CRITERIA = {"gte": ">=", "lte": "<=", "exact": "="}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,8 +44,8 @@ def read_stickiness(query: Fields, context: Context) -> Stickiness:
     criteria = shown.part("stickinessCriteria")
     least = None
     if criteria is not None:
-        operator = criteria.choice("operator", tuple(_CRITERIA), "gte") or "gte"
-        least = (_CRITERIA[operator], criteria.whole("value") or 0)
+        operator = criteria.choice("operator", tuple(CRITERIA), "gte") or "gte"
+        least = (CRITERIA[operator], criteria.whole("value") or 0)
     return Stickiness(
         series=read_series(query),
         periods=with_previous(query, read_period(query, interval, context.now, context.timezone)),
