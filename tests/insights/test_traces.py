@@ -55,6 +55,11 @@ def events() -> list[StoredEvent]:
             kept = {name: one for name, one in given.items() if one is not None}
             add(kind, at, dice.choice([agent, "agent-9"]), **kept)
     add("$ai_generation", START, "agent-1", _ai_input_tokens=5)
+    # Begun one after the other, while their events with filters come the other way round.
+    for number, trace in enumerate(("trace-97", "trace-98", "trace-99")):
+        for minute, project in ((number, "alpha"), (9 - number, "late")):
+            at = START + timedelta(days=14, minutes=minute)
+            add("$ai_span", at, "agent-2", _ai_trace_id=trace, project=project)
     return found
 
 
@@ -159,6 +164,15 @@ def test_pages_hold_every_trace_once(ask: Ask) -> None:
     pages = [ask({**node, "offset": offset}) for offset in (0, 15, 30)]
     assert [one["hasMore"] for one in pages] == [True, True, False]
     assert [row["id"] for one in pages for row in one["results"]] == newest_first()
+
+
+def test_pages_with_filters_are_cut_by_whole_traces(ask: Ask) -> None:
+    """The order is that of the traces' begin, also where another event is the one that fits."""
+    filters = [{"type": "event", "key": "project", "operator": "exact", "value": "late"}]
+    node = {"kind": "TracesQuery", "dateRange": {"date_from": "all"}, "properties": filters}
+    pages = [ask({**node, "limit": 1, "offset": offset}) for offset in range(4)]
+    found = [[row["id"] for row in one["results"]] for one in pages]
+    assert found == [["trace-99"], ["trace-98"], ["trace-97"], []]
 
 
 def test_filters_choose_traces_and_show_them_whole(ask: Ask) -> None:

@@ -39,8 +39,10 @@ def _of_trace(expression: str) -> str:
     return f"argMinIf({expression}, timestamp, {_IS_TRACE})"
 
 
-_SPAN_NAME = "nullIf(toString(properties.$ai_span_name), '')"
-_TRACE_NAME = "nullIf(toString(properties.$ai_trace_name), '')"
+_NAME = (
+    "coalesce(nullIf(toString(properties.$ai_span_name), ''), "
+    "nullIf(toString(properties.$ai_trace_name), ''))"
+)
 _LATENCY = "toFloat(properties.$ai_latency)"
 
 _COLUMNS: Mapping[str, str] = {
@@ -62,9 +64,8 @@ _COLUMNS: Mapping[str, str] = {
     "total_cost": _sum("$ai_total_cost_usd"),
     "input_state": _of_trace("toString(properties.$ai_input_state)"),
     "output_state": _of_trace("toString(properties.$ai_output_state)"),
-    "name_of_span": _of_trace(_SPAN_NAME),
-    "name_of_trace": _of_trace(_TRACE_NAME),
-    "name_of_first": f"argMin(coalesce({_SPAN_NAME}, {_TRACE_NAME}), timestamp)",
+    "name_of_trace": _of_trace(_NAME),
+    "name_of_first": f"argMin({_NAME}, timestamp)",
 }
 _OF_LIST: Mapping[str, str] = {
     "error_count": "countIf(coalesce(toString(properties.$ai_is_error), '') in ('true', '1') "
@@ -87,7 +88,7 @@ def build_list(query: Fields, context: Context) -> Question:
         raise wrong(query.at("randomOrder"), "traces are not drawn at random here.")
     values = Values()
     period = read_period(query, "minute", context.now, context.timezone)
-    conditions = [_EVENTS, f"{_TRACE} != ''", f"timestamp <= {values.place(period.end)}"]
+    conditions = [f"timestamp <= {values.place(period.end)}"]
     if period.since is not None:
         conditions.append(f"timestamp >= {values.place(period.since)}")
     condition = Filters(values, context).of(query.given.get("properties"), query.at("properties"))
@@ -97,15 +98,16 @@ def build_list(query: Fields, context: Context) -> Question:
     if query.flag("filterSupportTraces"):
         conditions.append("coalesce(toString(properties.ai_support_impersonated), '') != 'true'")
     limit, offset = _limits(query)
-    chosen = "\n        and ".join(conditions)
+    chosen = " and ".join(conditions)
+    # A page is cut in the order it is shown in, by whole traces, or one would be on two pages.
     text = (  # Every value is a placeholder's.
         f"{_select({**_COLUMNS, **_OF_LIST})}\n"  # noqa: S608
         f"where {_EVENTS}\n    and {_TRACE} in (\n"
-        f"        select {_TRACE} from events where {chosen}\n"
-        f"        group by {_TRACE} order by min(timestamp) desc, {_TRACE}"
-        f" limit {values.place(offset + limit + 1)}\n    )\n"
-        f"group by id\norder by first_at desc, id\n"
-        f"limit {values.place(limit + 1)} offset {values.place(offset)}"
+        f"        select {_TRACE} from events where {_EVENTS} and {_TRACE} != ''\n"
+        f"        group by {_TRACE} having countIf({chosen}) > 0\n"
+        f"        order by min(timestamp) desc, {_TRACE}\n"
+        f"        limit {values.place(limit + 1)} offset {values.place(offset)}\n    )\n"
+        f"group by id\norder by first_at desc, id\nlimit {values.place(limit + 1)}"
     )
     return Question(text, values.given)
 
@@ -139,7 +141,6 @@ def result(row: Mapping[str, Any]) -> dict[str, Any]:
     distinct_id = row["trace_distinct_id"] or row["first_distinct_id"]
     calls_only = row["latency_elsewhere"] == 0 and row["latency_of_calls"]
     latency = row["latency_of_calls"] if calls_only else row["latency_of_children"]
-    named = (row["name_of_span"], row["name_of_trace"], row["name_of_first"])
     created_at = row["person_created_at"]
     return {
         "id": row["id"],
@@ -160,7 +161,7 @@ def result(row: Mapping[str, Any]) -> dict[str, Any]:
         "totalCost": _usd(row["total_cost"]),
         "inputState": _read(row["input_state"]),
         "outputState": _read(row["output_state"]),
-        "traceName": next((one for one in named if one), None),
+        "traceName": row["name_of_trace"] or row["name_of_first"] or None,
         "events": [_event(one) for one in sorted(row["events"], key=lambda one: (one[0], one[1]))],
     }
 
