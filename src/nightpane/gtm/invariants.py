@@ -8,22 +8,17 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from nightpane.gtm.container import ID_FIELDS, Container, Entity, references
+from nightpane.gtm.container import ID_FIELDS, Container, Entity
+from nightpane.gtm.importable import problems
+from nightpane.gtm.renames import REFERRING_FRAME, REFERRING_KINDS, Renames, follow, renamed
+from nightpane.gtm.resolving import unresolved
 
-__all__ = [
-    "BUDGET",
-    "FREE_FIELDS",
-    "TAG_FIELDS",
-    "Breach",
-    "check",
-    "cost_of",
-    "renamed",
-    "rewrite",
-]
+__all__ = ["BUDGET", "FREE_FIELDS", "TAG_FIELDS", "Breach", "check", "cost_of"]
 
 # What may change of a tag that was there.
 TAG_FIELDS = frozenset(
@@ -44,8 +39,6 @@ FREE_FIELDS = frozenset({"name", "parentFolderId"})
 BUDGET = 3
 _ADDED = ("tag", "trigger", "variable", "folder")
 _PLACEHOLDER = re.compile(r"%%[A-Za-z0-9_]+%%")
-_FIRST_BUILT_IN_TRIGGER = 2147470000
-_NEVER_VARIABLES = frozenset({"_event"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,50 +58,45 @@ def check(before: Container, after: Container, *, budget: int = BUDGET) -> list[
 
     What was already wrong before (a reference that leads nowhere) is no breach.
     """
-    rename = renamed(before, after)
+    renames = renamed(before, after)
     return [
-        *_frame(before, after),
+        *_frame(before, after, renames),
         *_placeholders(before, after),
         *_unique(before, after),
-        *_kept(before, after, rename),
+        *_kept(before, after, renames),
+        *_order(before, after),
         *_new(before, after),
-        *_resolved(before, after, rename),
+        *_resolved(before, after, renames),
+        *_importable(before, after),
         *_afforded(before, after, budget),
     ]
-
-
-def renamed(before: Container, after: Container) -> dict[str, str]:
-    """Return the variables that have another name now, by their names before."""
-    now = {one.id: one.name for one in after.variables}
-    return {
-        one.name: now[one.id]
-        for one in before.variables
-        if one.id in now and now[one.id] != one.name
-    }
 
 
 def cost_of(before: Container, after: Container) -> int:
     """Return how many costly operations lead from one container to the other, at the least: an
     entity more, a tag changed, consent set on any number of tags. Names and folders are free."""
-    rename = renamed(before, after)
+    renames = renamed(before, after)
     added = sum(len(_added(before, after, kind)) for kind in _ADDED)
     changed = consent = 0
     for was, now in _pairs(before, after, "tag"):
-        fields = _changed(_renamed(was.document, rename), now.document) - FREE_FIELDS
+        fields = _changed(_followed(was, renames), now.document) - FREE_FIELDS
         consent |= "consentSettings" in fields
         changed += bool(fields - {"consentSettings"})
     return added + changed + consent
 
 
-def _frame(before: Container, after: Container) -> Iterator[Breach]:
+def _frame(before: Container, after: Container, renames: Renames) -> Iterator[Breach]:
     """Everything around the entities stays."""
+    followed = {
+        name: follow(value, renames) if name in REFERRING_FRAME else value
+        for name, value in before.version.items()
+    }
     for holder, was, now in (
         ("", before.document, after.document),
-        ("containerVersion.", before.version, after.version),
+        ("containerVersion.", followed, after.version),
     ):
-        for name in sorted({*was, *now} - {"containerVersion", *ID_FIELDS}):
-            if _plain(was.get(name)) != _plain(now.get(name)):
-                yield Breach("frame unchanged", f"{holder}{name}", "may not change")
+        for name in sorted(_changed(was, now) - {"containerVersion", *ID_FIELDS}):
+            yield Breach("frame unchanged", f"{holder}{name}", "may not change")
 
 
 def _placeholders(before: Container, after: Container) -> Iterator[Breach]:
@@ -125,28 +113,45 @@ def _tokens(entity: Entity) -> set[str]:
 
 def _unique(before: Container, after: Container) -> Iterator[Breach]:
     for kind in ID_FIELDS:
-        seen = [one.id for one in after.entities(kind)]
-        were = [one.id for one in before.entities(kind)]
-        for double in sorted({one for one in seen if seen.count(one) > max(were.count(one), 1)}):
+        for double in _doubles(
+            [one.id for one in before.entities(kind)], [one.id for one in after.entities(kind)]
+        ):
             yield Breach("ids are unique", f"{kind} {double}", "the id stands twice")
-        names = [one.name for one in after.entities(kind)]
-        had = [one.name for one in before.entities(kind)]
-        for name in sorted({one for one in names if names.count(one) > max(had.count(one), 1)}):
-            yield Breach("names are unique", f"{kind} {name!r}", "the name stands twice")
+        for double in _doubles(
+            [one.name for one in before.entities(kind)], [one.name for one in after.entities(kind)]
+        ):
+            yield Breach("names are unique", f"{kind} {double!r}", "the name stands twice")
 
 
-def _kept(before: Container, after: Container, rename: Mapping[str, str]) -> Iterator[Breach]:
+def _doubles(before: list[str], after: list[str]) -> list[str]:
+    """Return what stands more than once, and more often than before."""
+    had = Counter(before)
+    return sorted(one for one, count in Counter(after).items() if count > max(had[one], 1))
+
+
+def _kept(before: Container, after: Container, renames: Renames) -> Iterator[Breach]:
     """No entity is gone, and none has changed but in what may change."""
     for kind in ID_FIELDS:
-        there = {one.id for one in after.entities(kind)}
+        there = Counter(one.id for one in after.entities(kind))
         for one in before.entities(kind):
-            if one.id not in there:
+            there[one.id] -= 1
+            if there[one.id] < 0:
                 yield Breach("nothing is removed", one.label, "it is gone")
         allowed = _may_change(kind)
         for was, now in _pairs(before, after, kind):
-            changed = _changed(_renamed(was.document, rename), now.document) - allowed
+            changed = _changed(_followed(was, renames), now.document) - allowed
             for name in sorted(changed):
                 yield Breach("only what may change", f"{was.label}.{name}", "may not change")
+
+
+def _order(before: Container, after: Container) -> Iterator[Breach]:
+    """What was there stands in the order in which it stood."""
+    for kind in ID_FIELDS:
+        were = [one.id for one in before.entities(kind)]
+        known, now = set(were), [one.id for one in after.entities(kind)]
+        left, stayed = set(now), [one for one in now if one in known]
+        if stayed != [one for one in were if one in left] and len(stayed) == len(were):
+            yield Breach("the order stays", f"{kind}s", "they stand in another order")
 
 
 def _may_change(kind: str) -> frozenset[str]:
@@ -168,37 +173,20 @@ def _new(before: Container, after: Container) -> Iterator[Breach]:
                 yield Breach("ids are given by code", entity.label, why)
 
 
-def _resolved(before: Container, after: Container, rename: Mapping[str, str]) -> Iterator[Breach]:
-    """What a tag, trigger or variable refers to is there."""
-    for kind in ("tag", "trigger", "variable"):
-        was = {
-            (one.id, found)
-            for one in before.entities(kind)
-            for found in _unresolved(before, one, rename)
-        }
-        for entity in after.entities(kind):
-            for found in _unresolved(after, entity, {}):
-                if (entity.id, found) not in was:
-                    yield Breach("references resolve", entity.label, f"{found} is not there")
+def _resolved(before: Container, after: Container, renames: Renames) -> Iterator[Breach]:
+    """What anything refers to is there."""
+    were = set(unresolved(before, renames))
+    for found in unresolved(after):
+        if found not in were:
+            yield Breach("references resolve", found.label, f"{found.missing} is not there")
 
 
-def _unresolved(container: Container, entity: Entity, rename: Mapping[str, str]) -> list[str]:
-    names = {one.name for one in container.variables} | container.built_in_names
-    triggers = {one.id for one in container.triggers}
-    folders = {one.id for one in container.folders}
-    found = [
-        f"variable {{{{{rename.get(name, name)}}}}}"
-        for name in sorted(set(references(entity.document)))
-        if name not in names and name not in _NEVER_VARIABLES
-    ]
-    for field in ("firingTriggerId", "blockingTriggerId"):
-        for one in entity.document.get(field, ()):
-            built_in = one.isdecimal() and int(one) >= _FIRST_BUILT_IN_TRIGGER
-            if one not in triggers and not built_in:
-                found.append(f"trigger {one}")
-    if entity.folder_id is not None and entity.folder_id not in folders:
-        found.append(f"folder {entity.folder_id}")
-    return found
+def _importable(before: Container, after: Container) -> Iterator[Breach]:
+    """Tag Manager would take it in, as far as its form tells."""
+    were = set(problems(before))
+    for problem in problems(after):
+        if problem not in were:
+            yield Breach("stays importable", problem.where, problem.message)
 
 
 def _afforded(before: Container, after: Container, budget: int) -> Iterator[Breach]:
@@ -215,38 +203,32 @@ def _added(before: Container, after: Container, kind: str) -> list[Entity]:
 
 
 def _pairs(before: Container, after: Container, kind: str) -> Iterator[tuple[Entity, Entity]]:
-    now = {one.id: one for one in after.entities(kind)}
+    """Yield each entity as it was and as it is; of those with one id, in their order."""
+    now: dict[str, list[Entity]] = defaultdict(list)
+    for one in after.entities(kind):
+        now[one.id].append(one)
     for was in before.entities(kind):
-        if was.id in now:
-            yield was, now[was.id]
+        if now[was.id]:
+            yield was, now[was.id].pop(0)
 
 
 def _changed(was: Mapping[str, Any], now: Mapping[str, Any]) -> frozenset[str]:
-    return frozenset(
-        name for name in {*was, *now} if _plain(was.get(name)) != _plain(now.get(name))
-    )
+    same = {name for name in was.keys() & now.keys() if _same(was[name], now[name])}
+    return frozenset((was.keys() | now.keys()) - same)
+
+
+def _same(was: Any, now: Any) -> bool:
+    # 1, 1.0 and True are equal in Python, and three things in JSON.
+    return was is now or (was == now and _plain(was) == _plain(now))
 
 
 def _plain(value: Any) -> str:
     return json.dumps(value, sort_keys=True)
 
 
-def _renamed(document: Mapping[str, Any], rename: Mapping[str, str]) -> Mapping[str, Any]:
-    """Return a document with its references to renamed variables brought up to date."""
-    found: Mapping[str, Any] = rewrite(document, rename) if rename else document
+def _followed(entity: Entity, renames: Renames) -> Mapping[str, Any]:
+    """Return an entity with its references brought up to date."""
+    if entity.kind not in REFERRING_KINDS:
+        return entity.document
+    found: Mapping[str, Any] = follow(entity.document, renames)
     return found
-
-
-def rewrite(value: Any, rename: Mapping[str, str]) -> Any:
-    """Return a value with the references of its texts to renamed variables brought up to date."""
-    if isinstance(value, str):
-        return re.sub(
-            r"\{\{\s*([^{}]+?)\s*\}\}",
-            lambda found: f"{{{{{rename[found[1]]}}}}}" if found[1] in rename else found[0],
-            value,
-        )
-    if isinstance(value, Mapping):
-        return {name: rewrite(one, rename) for name, one in value.items()}
-    if isinstance(value, list):
-        return [rewrite(one, rename) for one in value]
-    return value

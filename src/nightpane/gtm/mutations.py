@@ -13,7 +13,9 @@ from typing import Any
 
 from nightpane.errors import GtmError
 from nightpane.gtm.container import ID_FIELDS, Container
-from nightpane.gtm.invariants import TAG_FIELDS, rewrite
+from nightpane.gtm.invariants import TAG_FIELDS
+from nightpane.gtm.renames import REFERRING_FRAME, REFERRING_KINDS, Renames, follow
+from nightpane.gtm.resolving import FIRST_BUILT_IN_TRIGGER, is_built_in_trigger
 from nightpane.gtm.strict import strict_json
 
 __all__ = ["ALL_PAGES", "CONSENT_INITIALIZATION", "Operation", "apply", "operations"]
@@ -22,7 +24,7 @@ Operation = Mapping[str, Any]
 
 # Triggers that every web container has without listing them.
 ALL_PAGES, CONSENT_INITIALIZATION = "2147479553", "2147479572"
-_LARGEST_BUILT_IN = 2147470000
+_MOST_ID_CHARS = 40
 _STORAGE = {"GA4": ("analytics_storage",)}
 _ADS = ("ad_storage", "ad_user_data", "ad_personalization")
 
@@ -32,7 +34,7 @@ def operations(text: str) -> list[Operation]:
     try:
         found = strict_json(text)
     except GtmError as error:
-        raise GtmError(f"the operations are no list: {error}") from error
+        raise GtmError(f"the operations are no JSON: {error}") from error
     if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
         raise GtmError("the operations are no list of objects")
     return found
@@ -48,19 +50,21 @@ def apply(container: Container, given: Sequence[Operation]) -> Container:
     | ``add_variable`` | ``name``, ``type``, ``parameter``, ``folder`` |
     | ``add_folder`` | ``name`` |
     | ``modify_tag`` | ``tag``, ``set``: fields; ``parameter`` there is merged by key |
-    | ``set_consent`` | ``status``: of every tag that is not about consent itself |
-    | ``rename`` | ``kind``, ``entity``, ``name``; references to a variable follow |
+    | ``set_consent`` | ``status``: of every tag that has another, and is not about consent itself |
+    | ``rename`` | ``kind``, ``entity``, ``name``; references to a variable or a tag follow |
     | ``assign_folder`` | ``folder``, ``tags``, ``variables`` |
 
     Raises GtmError naming the operation that cannot be applied, and why.
     """
     document = copy.deepcopy(dict(container.document))
     for number, operation in enumerate(given, 1):
+        if not isinstance(operation, Mapping):
+            raise GtmError(f"operation {number} is {operation!r:.80}, no object")
         name = operation.get("op")
         action = _OPERATIONS.get(name) if isinstance(name, str) else None
         if action is None:
             known = ", ".join(_OPERATIONS)
-            raise GtmError(f"operation {number}: {name!r} is unknown; there is {known}")
+            raise GtmError(f"operation {number}: {name!r:.80} is unknown; there is {known}")
         try:
             action(document["containerVersion"], operation)
         except GtmError as error:
@@ -124,7 +128,8 @@ def _set_consent(version: dict[str, Any], operation: Operation) -> None:
     if status not in ("NEEDED", "NOT_NEEDED", "NOT_SET"):
         raise GtmError(f"status {status!r} is not NEEDED, NOT_NEEDED or NOT_SET")
     for tag in version.get("tag", ()):
-        if "consent" in tag["name"].lower():
+        has = tag.get("consentSettings", {}).get("consentStatus")
+        if "consent" in tag["name"].lower() or has == status:
             continue
         settings: dict[str, Any] = {"consentStatus": status}
         if status == "NEEDED":
@@ -145,9 +150,13 @@ def _rename(version: dict[str, Any], operation: Operation) -> None:
     if any(char in name for char in "{}"):
         raise GtmError(f"{name!r} has braces, which a name may not have")
     before, entity["name"] = entity["name"], name
-    if kind == "variable":
-        for one in ("tag", "trigger", "variable"):
-            version[one] = rewrite(version.get(one, []), {before: name})
+    if kind == "trigger" or any(one["name"] == before for one in version[kind]):
+        # Triggers are referred to by id; and of two with one name, nobody knows which was meant.
+        return
+    renames = Renames(**{f"{kind}s": {before: name}})
+    for one in (*REFERRING_KINDS, *REFERRING_FRAME):
+        if one in version:
+            version[one] = follow(version[one], renames)
 
 
 def _assign_folder(version: dict[str, Any], operation: Operation) -> None:
@@ -177,16 +186,27 @@ def _add(version: dict[str, Any], kind: str, entity: dict[str, Any], operation: 
         raise GtmError(f"a {kind} named {name!r} is there already")
     id_field = ID_FIELDS[kind]
     taken = [int(one[id_field]) for one in there if one[id_field].isdecimal()]
-    next_id = max((one for one in taken if one < _LARGEST_BUILT_IN), default=0) + 1
-    if taken and max(taken) >= _LARGEST_BUILT_IN:
-        raise GtmError(f"the container has a {kind} with the id {max(taken)}, a built-in one's")
+    next_id = max(taken, default=0) + 1
+    if next_id > FIRST_BUILT_IN_TRIGGER:
+        raise GtmError(f"the container has a {kind} with the id {next_id - 1}, a built-in one's")
     owner: dict[str, Any] = {
         field: version[field] for field in ("accountId", "containerId") if field in version
     }
     folder = operation.get("folder")
     if folder is not None:
         entity["parentFolderId"] = _find(version, "folder", str(folder))["folderId"]
-    there.append({**owner, id_field: str(next_id), **entity, "fingerprint": str(next_id)})
+    there.append({**owner, id_field: str(next_id), **entity, "fingerprint": _fingerprint(version)})
+
+
+def _fingerprint(version: Mapping[str, Any]) -> str:
+    """Return the fingerprint after the largest of the container's entities."""
+    found = [
+        int(one["fingerprint"])
+        for kind in ID_FIELDS
+        for one in version.get(kind, ())
+        if one.get("fingerprint", "")[:40].isdecimal()
+    ]
+    return str(max(found, default=0) + 1)
 
 
 def _find(version: Mapping[str, Any], kind: str, name: str) -> dict[str, Any]:
@@ -195,13 +215,13 @@ def _find(version: Mapping[str, Any], kind: str, name: str) -> dict[str, Any]:
     named = [one for one in entities if one["name"] == name]
     found = named or [one for one in entities if one[ID_FIELDS[kind]] == name]
     if len(found) != 1:
-        raise GtmError(f"{'two or more' if found else 'no'} {kind}s are named {name!r}")
+        raise GtmError(f"{'two or more' if found else 'no'} {kind}s are named {name!r:.80}")
     entity: dict[str, Any] = found[0]
     return entity
 
 
 def _trigger(version: Mapping[str, Any], name: str) -> str:
-    if name.isdecimal() and int(name) >= _LARGEST_BUILT_IN:
+    if len(name) <= _MOST_ID_CHARS and is_built_in_trigger(name):
         return name
     return str(_find(version, "trigger", name)["triggerId"])
 
@@ -227,11 +247,13 @@ def _parameters(operation: Operation) -> list[Any]:
         return [{"type": "TEMPLATE", "key": key, "value": value} for key, value in found.items()]
     if not isinstance(found, list):
         raise GtmError("'parameter' is neither a list nor an object")
+    if not all(isinstance(one, Mapping) and isinstance(one.get("key"), str) for one in found):
+        raise GtmError("'parameter' holds what is no object with a key")
     return list(found)
 
 
 def _merged(tag: Mapping[str, Any], value: Any) -> list[Any]:
     """Return a tag's parameters with those of ``value`` in their place, or added."""
-    given = {one.get("key"): one for one in _parameters({"parameter": value})}
+    given = {one["key"]: one for one in _parameters({"parameter": value})}
     kept = [given.pop(one.get("key"), one) for one in tag.get("parameter", [])]
     return [*kept, *given.values()]

@@ -50,7 +50,7 @@ class Rubric:
         that do not add up to 1 within 0.01."""
         try:
             document = tomllib.loads(text)
-        except tomllib.TOMLDecodeError as error:
+        except (tomllib.TOMLDecodeError, RecursionError) as error:
             raise GtmError(f"{where}: {error}") from error
         if unknown := sorted(document.keys() - set(_TOP)):
             raise GtmError(f"{where}: {', '.join(unknown)} is unknown; there is {', '.join(_TOP)}")
