@@ -14,10 +14,11 @@ from tests.pane_events import event, send
 from tests.ui.axe import violations
 from tests.ui.conftest import EVENING, HARM, Tab, night, url
 
+from nightpane.boards import BOARDS
 from nightpane.testing import LocalServer
 
 Fresh = Callable[..., Tab]
-MANY = 100_000
+MANY = 20_000
 NOTES = ((EVENING + timedelta(hours=1), f"New prompt {HARM}"), (EVENING, "Deploy"))
 
 
@@ -117,6 +118,60 @@ def test_annotations_are_lines_with_their_text(server: LocalServer, tab: Fresh) 
     assert seen.faults == []
 
 
+DRAWN = """async ([board, rows, annotations]) => {
+  const { drawerOf } = await import("/pane/static/js/boards/drawers.js");
+  const echarts = await import("/pane/static/vendor/echarts-6.1.0/echarts.esm.min.js");
+  const element = document.createElement("div");
+  element.style.width = element.style.height = "400px";
+  document.body.append(element);
+  const note = drawerOf(board, rows)(element, rows, annotations);
+  const [first] = echarts.getInstanceByDom(element).getOption().series;
+  const lines = (first.markLine?.data ?? []).map((line) => (line[0] ?? line).text ?? line[0].said);
+  element.remove();
+  return [note, element.getAttribute("aria-label"), lines];
+}"""
+
+
+def drawn(page: Any, slug: str, rows: list[dict[str, Any]], annotations: Any = ()) -> Any:
+    board = next(board for board in BOARDS.values() if board.slug == slug)
+    told = {"slug": slug, "name": board.name, "question": board.question, "x": board.x}
+    told |= {"y": board.y, "series": board.series, "display": board.display}
+    told |= {"annotated": board.annotated}
+    return page.evaluate(DRAWN, [told, rows, list(annotations)])
+
+
+def test_what_a_colour_or_a_bar_cannot_tell_is_written_beside_it(
+    server: LocalServer, tab: Fresh
+) -> None:
+    seen = tab()
+    page = seen.open(url(server))
+    gates = [("clear", 0.25), ("{safe|}", 0.75)]
+    cells = [
+        {"day": "2026-03-07", "dimension": name, "average": 0.5, "gate_share": share}
+        for name, share in gates
+    ]
+    note, label, _ = drawn(page, "dimension-heatmap", cells)
+    assert "the dimension gates the score" in note
+    assert "{safe|} 0.5 on average, lowest 75 %" in label
+
+    ended = {"rounds_ended": "after", "revert_rate": 0.5, "rounds": 90}
+    both = [
+        {**ended, "low_rate": 0.4, "high_rate": 0.6},
+        {**ended, "rounds_ended": "other", "low_rate": 0.55, "high_rate": 0.7},
+    ]
+    note, _, lines = drawn(page, "anomaly-regression", both)
+    assert "a coincidence explains the difference" in note
+    assert lines[0] == "50 %, n = 90\n95 %: 40 % to 60 %"
+    both[1]["low_rate"] = 0.65
+    assert "not yet a cause" in drawn(page, "anomaly-regression", both)[0]
+
+    weeks = [{"week": f"2026-03-{day:02}", "task_type": "t", "cost_usd": 1} for day in (2, 9)]
+    at = datetime(2026, 3, 15, 12, tzinfo=UTC).timestamp() * 1000
+    rule = {"at": at, "text": "routing rule: haiku"}
+    assert drawn(page, "cost-compression", weeks, [rule])[2] == ["routing rule: haiku"]
+    assert seen.faults == []
+
+
 def test_dates_are_in_the_address_and_the_back_button_undoes_them(
     server: LocalServer, tab: Fresh
 ) -> None:
@@ -201,7 +256,7 @@ def many() -> list[dict[str, Any]]:
     ]
 
 
-def test_a_hundred_thousand_rounds_are_paged(
+def test_many_rounds_are_paged(
     tmp_path_factory: pytest.TempPathFactory, tab: Fresh
 ) -> None:
     with LocalServer(tmp_path_factory.mktemp("many")) as server:

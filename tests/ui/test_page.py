@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import urljoin
 
 import pytest
 import requests
@@ -30,6 +31,22 @@ def test_last_night_at_a_glance_without_a_fault_or_a_foreign_address(
     assert seen.faults == []
     assert {address.split("/")[2] for address in seen.asked} == {server.host.split("/")[2]}
     assert "token=" not in page.url
+
+
+def test_all_of_the_page_s_modules_are_read_at_once(server: LocalServer) -> None:
+    session = requests.Session()
+    text = session.get(url(server), timeout=10).text
+    named = re.findall(r'"modulepreload" href="([^"]+)"', text)
+    asked, waiting = set(), ["/pane/static/js/app.js"]
+    while waiting:
+        address = waiting.pop()
+        source = session.get(server.host + address, timeout=10).text if "/js/" in address else ""
+        for found in re.findall(r'(?:from|import\() ?"(\.[^"]+)"', source):
+            path = urljoin(address, found)
+            if path not in asked:
+                asked.add(path)
+                waiting.append(path)
+    assert sorted(named) == sorted(asked)
 
 
 def test_one_loop_has_its_best_and_the_night_before(server: LocalServer, tab: Fresh) -> None:

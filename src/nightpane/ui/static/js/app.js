@@ -38,7 +38,8 @@ async function load() {
   const isOld = () => turn !== loading;
   $("main").setAttribute("aria-busy", "true");
   try {
-    await Promise.all([loadNight(isOld), loadBoards(isOld)]);
+    const asked = askForBoards(isOld);
+    await Promise.all([loadNight(isOld, asked), asked.then((boards) => boards?.drawn)]);
     if (isOld()) return;
     // What arrives while this loads is a change still to be seen.
     mark = view.digest.mark === view.definitions.mark ? view.digest.mark : null;
@@ -53,22 +54,24 @@ async function load() {
   }
 }
 
-async function loadNight(isOld) {
-  const [digest] = await Promise.all([api.digest(parameters()), charts.ready]);
+/** Draw the night; the boards' rows are asked for before that takes the browser's time. */
+async function loadNight(isOld, asked) {
+  const [digest] = await Promise.all([api.digest(parameters()), charts.ready, asked]);
   if (isOld()) return;
   view.digest = digest;
   drawTop();
 }
 
-async function loadBoards(isOld) {
+/** Ask for the boards' and lists' rows; `drawn` of what it returns is done when all are drawn. */
+async function askForBoards(isOld) {
   const [definitions, noted] = await Promise.all([api.boards(parameters()), api.annotations()]);
-  if (isOld()) return;
+  if (isOld()) return null;
   view.definitions = definitions;
   $("boards").hidden = definitions.is_empty;
   const loops = api.hogql(list("Loops")); // each project has its colour before anything is drawn
   const ready = Promise.all([charts.ready, loops.then((rows) => charts.setProjects(new Set(rows.map((row) => row.project))))]);
   const drawn = definitions.is_empty ? null : boards.show($("boards"), definitions.boards, noted, ready, fail);
-  await Promise.all([ready, drawn, loadLists(loops, isOld)]);
+  return { drawn: Promise.all([ready, drawn, loadLists(loops, isOld)]) };
 }
 
 const list = (name) => view.definitions.lists.find((board) => board.name === name);

@@ -17,10 +17,11 @@ export function marks(c, annotations, from, to, most = LONGEST) {
   const seen = annotations.filter(({ at }) => at >= from - room && at <= to + room);
   if (!seen.length) return undefined;
   return {
-    symbol: "none", silent: false, animation: false,
+    symbol: "none", z: 10, silent: false, animation: false,
     lineStyle: { color: c.faint, type: [4, 3], width: 1 },
     emphasis: { lineStyle: { width: 2 } },
-    label: { show: most > 0 && seen.length <= MOST_TEXTS, position: "insideEndTop", color: c.soft, fontSize: 11, distance: 3,
+    label: { show: most > 0 && seen.length <= MOST_TEXTS, position: "insideEndTop", color: c.ink, fontSize: 11, distance: 3,
+      textBorderColor: c.card, textBorderWidth: 3, // read on what it stands over, hiding little of it
       formatter: ({ data }) => short(data.text, most) },
     tooltip: { formatter: ({ data }) => tip(f.dayAndTime(new Date(data.xAxis)), data.text) },
     data: seen.map(({ at, text }) => ({ xAxis: Math.min(Math.max(at, from), to), text })),

@@ -40,7 +40,7 @@ export function funnel(element, loops) {
   draw(element, `Rounds by stage. ${label}`, (c) => ({
     grid: { left: 4, right: 92, top: several ? 38 : 8, bottom: 4, outerBoundsMode: "same" },
     legend: several ? { top: 0, left: 0, itemWidth: 11, itemHeight: 11, icon: "circle", type: "scroll",
-      textStyle: { color: c.soft, width: 150, overflow: "truncate" } } : undefined,
+      textStyle: { color: c.soft, width: 220, overflow: "truncate" } } : undefined,
     tooltip: tooltip(c, content),
     xAxis: { type: "value", show: false, min: 0, max: several ? undefined : loops[0].whole },
     yAxis: axis(c, { type: "category", data: STAGES, inverse: true, splitLine: { show: false },

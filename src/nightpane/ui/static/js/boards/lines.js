@@ -5,28 +5,36 @@ import * as f from "../format.js";
 import { marks } from "./annotations.js";
 import { formatter, isTime, legend, place, seriesOf, zoom } from "./values.js";
 
+const HALF_DAY = 43_200_000;
+const MOST_LABELS = 9;
+
 /** Draw a board's series over its x; `stacked` makes them bars on each other. */
 export function overTime(element, board, rows, annotations, stacked) {
   const { lines, left } = seriesOf(board, rows);
   const time = isTime(board, rows);
-  const at = (row) => (time ? place(row[board.x]) : String(row[board.x] ?? "(none)"));
+  // A week stands in its middle, so that what was annotated on a day of it is beside its bar.
+  const half = board.x === "week" ? 7 * HALF_DAY : 0;
+  const at = (row) => (time ? place(row[board.x]) + half : String(row[board.x] ?? "(none)"));
   const steps = [...new Set(rows.map(at))].sort((a, b) => (time ? a - b : 0));
   if (time) steps.sort((a, b) => a - b);
-  const span = time ? [Math.min(...steps), Math.max(...steps)] : null;
-  const written = (value) => (time ? f.dayOf(new Date(value)) : value);
+  const span = time ? [Math.min(...steps) - half, Math.max(...steps) + half] : null;
+  const room = half || HALF_DAY;
+  const written = (value) => (time ? f.dayOf(new Date(value - half)) : value);
   const content = ({ data, seriesName }) => tip(seriesName, `${written(data.value[0])}: ${formatter(data.column ?? "")(data.value[1]) ?? "–"}`,
     ...(data.row ? alsoOf(board, data.row, data.column) : []));
   const label = lines.map((line) => `${line.name} ${lastOf(line)}`).join("; ");
   const show = formatter(lines[0]?.column ?? "");
+  const counts = lines.every((line) => line.rows.every((row) => row[line.column] === null || Number.isInteger(row[line.column])));
   draw(element, `${board.name}: ${board.question} ${label}`, (c) => ({
     grid: { left: 8, right: 18, top: lines.length > 1 ? 38 : 18, bottom: time && steps.length > 20 ? 28 : 6, outerBoundsMode: "same" },
     legend: legend(c, lines.length > 1),
     tooltip: tooltip(c, content),
     xAxis: axis(c, time ? { type: "time", minInterval: 86_400_000, splitLine: { show: false },
-      ...(stacked || steps.length < 2 ? { min: span[0] - 43_200_000, max: span[1] + 43_200_000 } : {}),
-      axisLabel: { color: c.soft, fontSize: 12, hideOverlap: true, formatter: (v) => f.dayOf(new Date(v)) } }
+      ...(stacked || steps.length < 2 ? { min: steps[0] - room, max: steps.at(-1) + room } : {}),
+      axisLabel: { color: c.soft, fontSize: 12, hideOverlap: true, formatter: written,
+        ...(steps.length <= MOST_LABELS ? { customValues: steps } : {}) } }
       : { type: "category", data: steps, splitLine: { show: false } }),
-    yAxis: axis(c, { type: "value", scale: !stacked, splitNumber: 4, axisLabel: { color: c.soft, formatter: (v) => show(v) } }),
+    yAxis: axis(c, { type: "value", scale: !stacked, splitNumber: 4, minInterval: counts ? 1 : 0, axisLabel: { color: c.soft, formatter: (v) => show(v) } }),
     dataZoom: time && steps.length > 1 ? zoom(c, steps.length > 20) : [],
     series: lines.map((line, i) => ({
       name: line.name, ...(stacked ? bar() : { type: "line", showSymbol: steps.length < 60, symbol: "circle", symbolSize: 6, connectNulls: true }),

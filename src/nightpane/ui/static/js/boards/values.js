@@ -61,7 +61,7 @@ export function seriesOf(board, rows) {
 /** Return a legend above the chart, none for a single series. */
 export const legend = (c, several) => (several ? { top: 0, left: 0, itemWidth: 11, itemHeight: 11, icon: "circle",
   type: "scroll", pageIconColor: c.soft, pageIconInactiveColor: c.line, pageTextStyle: { color: c.soft },
-  textStyle: { color: c.soft, width: 150, overflow: "truncate" } } : undefined);
+  textStyle: { color: c.soft, width: 220, overflow: "truncate" } } : undefined);
 
 /** Return what lets a time axis be zoomed: a pinch or ctrl-wheel, and a slider where there is much. */
 export const zoom = (c, much, axes = [0]) => [
