@@ -75,6 +75,15 @@ def test_consent_on_all_costs_once() -> None:
     [
         ({"op": "remove_tag"}, "operation 1: 'remove_tag' is unknown; there is add_tag"),
         ({"op": ["add_tag"]}, "is unknown"),
+        (7, "operation 1 is 7, no object"),
+        ({"op": "add_tag", "name": "a", "type": "html", "firing": ["9" * 5000]}, "no triggers are"),
+        ({"op": "modify_tag", "tag": "1", "set": {"parameter": [7]}}, "no object with a key"),
+        (
+            {"op": "modify_tag", "tag": "1", "set": {"parameter": [{"key": []}]}},
+            "object with a key",
+        ),
+        ({"op": "modify_tag", "tag": "1", "set": {"notes": float("nan")}}, "NaN is no number"),
+        ({"op": "rename", "kind": "tag", "entity": "1", "name": "\ud800"}, "half a character"),
         ({"op": "add_tag", "name": "a"}, "'type' is None"),
         ({"op": "add_tag", "name": "a", "type": "html", "firing": ["x"]}, "no triggers are named"),
         ({"op": "add_tag", "name": "a", "type": "html", "firing": "x"}, "'firing' is no list"),
@@ -90,7 +99,7 @@ def test_consent_on_all_costs_once() -> None:
         ({"op": "assign_folder", "folder": "Meta", "tags": []}, "no folders are named 'Meta'"),
     ],
 )
-def test_an_operation_that_cannot_be_applied_says_why(operation: dict[str, Any], says: str) -> None:
+def test_an_operation_that_cannot_be_applied_says_why(operation: Any, says: str) -> None:
     with pytest.raises(GtmError, match=says):
         apply(shop(), [operation])
 
