@@ -13,7 +13,7 @@ import json
 import statistics
 import sys
 import tempfile
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +82,22 @@ NODES: dict[str, dict[str, Any]] = {
             "period": "Week",
         },
         **LAST_MONTH,
+    },
+    "actors of a day": {
+        "kind": "ActorsQuery",
+        "source": {
+            "kind": "InsightActorsQuery",
+            "day": f"{datetime.now(UTC) - timedelta(days=3):%Y-%m-%d}",
+            "source": {"kind": "TrendsQuery", "series": [CALLS], **LAST_MONTH},
+        },
+    },
+    "actors dropped from a funnel": {
+        "kind": "ActorsQuery",
+        "source": {
+            "kind": "FunnelsActorsQuery",
+            "funnelStep": -2,
+            "source": {"kind": "FunnelsQuery", "series": FUNNEL, **LAST_MONTH},
+        },
     },
     "traces": {"kind": "TracesQuery", "limit": 20, **LAST_MONTH},
     "paths": {

@@ -127,9 +127,11 @@ def _of_funnel(query: Fields, insight: Fields, context: Context, values: Values)
     read = replace(read, view="steps", periods=read.periods[:1])
     tests = _tests(query, "funnelStepBreakdown", read.breakdown, values, "value[{}]", first=1)
     stages = funnels_query.walked(read, insight, context, values)
-    tests.append(f"moments[{values.place(step if step > 0 else -step - 1)}] > 0")
-    if step < 0:
-        tests.append(f"moments[{values.place(-step)}] = 0")
+    # One text for all steps, so that it is read once: with reached = missed nothing was missed.
+    reached = values.place(step if step > 0 else -step - 1)
+    missed = values.place(abs(step))
+    tests.append(f"moments[{reached}] > 0")
+    tests.append(f"(moments[{missed}] = 0 or {missed} = {reached})")
     tail = f"\nwhere {' and '.join(tests)}"
     stages.add("distinct actor as actor_id", every=False, tail=tail)
     funnels_query.refuse_deep(stages, insight)
