@@ -46,7 +46,7 @@ Run = Callable[..., Done]
 def run(
     server: LocalServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Run:
-    for name, value in {**server.environ, "COLUMNS": "80"}.items():
+    for name, value in {**server.environ, "COLUMNS": "80", "TZ": "UTC"}.items():
         monkeypatch.setenv(name, value)
 
     def ran(*words: str) -> Done:
@@ -107,6 +107,20 @@ def test_figures_in_json_and_the_terminal_are_the_same(run: Run) -> None:
     assert "'autoresearch'" in query
 
 
+def test_days_are_the_readers(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def days(*words: str) -> list[str]:
+        rows = json.loads(run("show", "cost-per-kept-round", "--json", *words).output)["rows"]
+        return sorted({row["day"][:10] for row in rows})
+
+    assert days()[0] == "2026-03-01"
+    assert days("--tz", "Asia/Tokyo")[0] == "2026-03-02"
+    only = ("--from", "2026-03-03", "--to", "2026-03-03")
+    assert days(*only, "--tz", "Asia/Tokyo") == ["2026-03-03"]
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    assert days(*only) == ["2026-03-03"]
+    assert days()[0] == "2026-03-02"
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -117,6 +131,7 @@ def test_figures_in_json_and_the_terminal_are_the_same(run: Run) -> None:
         (("show", "score-trend", "--from", "2026-03-02", "--to", "2026-03-01"), "is after --to"),
         (("show", "score-trend", "--days", "3", "--to", "2026-03-01"), "exclude each other"),
         (("show", "score-trend", "--days", "0"), "--days"),
+        (("show", "score-trend", "--tz", "Mars/Base"), "is not a time zone's name"),
         (("show", "score-trend", "--dark"), "give --png FILE"),
         (("show", "score-trend", "--json", "--hogql"), "exclude each other"),
         (("show", "score-trend", "--png", "/no/such/folder/x.png"), "cannot be written"),

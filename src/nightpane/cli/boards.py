@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import click
 from rich.console import Console
@@ -50,6 +52,7 @@ def list_boards(as_json: bool) -> None:
 @click.option("--days", type=click.IntRange(1, 3650), help="The latest days up to now.")
 @click.option("--from", "first", metavar="DATE", help="From this day on.")
 @click.option("--to", "last", metavar="DATE", help="Up to the end of this day.")
+@click.option("--tz", "zone", metavar="ZONE", help="Whose days; else this machine's time zone.")
 @click.option("--png", type=click.Path(dir_okay=False, path_type=Path), help="Draw a picture.")
 @click.option("--dark", is_flag=True, help="On a dark ground (with --png).")
 @click.option("--hogql", is_flag=True, help="Print the query, and do not ask it.")
@@ -63,6 +66,7 @@ def show(
     days: int | None,
     first: str | None,
     last: str | None,
+    zone: str | None,
     png: Path | None,
     dark: bool,
     hogql: bool,
@@ -70,7 +74,8 @@ def show(
 ) -> None:
     """Draw a board. NAME is what 'nightpane boards list' prints.
 
-    Days are of UTC. Without --days, --from or --to all time is shown.
+    Days are of the time zone ZONE, such as Europe/Berlin. Without --days, --from or --to all time
+    is shown.
 
     \b
     nightpane boards show score-trend --project autoresearch --days 30
@@ -81,9 +86,10 @@ def show(
     if dark and png is None:
         raise click.UsageError("--dark is for a picture: give --png FILE too")
     board = _board(name)
-    start, end = _range(days, first, last)
+    place = _zone(zone)
+    start, end = _range(days, first, last, place)
     scope = Scope(project=project, client=client, run_id=run_id, agent=agent, start=start,
-                  end=end, timezone="UTC")  # fmt: skip
+                  end=end, timezone=place.key)  # fmt: skip
     if hogql:
         click.echo(board.hogql(scope).text)
         return
@@ -102,7 +108,7 @@ def _show(board: Board, scope: Scope, png: Path | None, dark: bool, as_json: boo
         emit(found, as_json=True, render=lambda _: None)
         return
     chart = chart_of(board, rows)
-    marks = marks_of(chart, annotations)
+    marks = marks_of(chart, annotations, ZoneInfo(scope.timezone or "UTC"))
     if png is None:
         draw(chart, marks, console())
         return
@@ -133,23 +139,37 @@ def _board(name: str) -> Board:
     raise ConfigError(f"there is no board {name!r}: {meant}'nightpane boards list' names them all")
 
 
+def _zone(name: str | None) -> ZoneInfo:
+    """Return a time zone, or this machine's, as far as it says its name. Raises ConfigError."""
+    linked = Path("/etc/localtime")
+    own = str(linked.resolve()).partition("zoneinfo/")[2] if linked.is_symlink() else ""
+    try:
+        return ZoneInfo(name or os.environ.get("TZ", "").lstrip(":") or own or "UTC")
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        if name is None:
+            return ZoneInfo("UTC")
+        raise ConfigError(
+            f"--tz {name!r} is not a time zone's name, such as Europe/Berlin"
+        ) from None
+
+
 def _range(
-    days: int | None, first: str | None, last: str | None
+    days: int | None, first: str | None, last: str | None, zone: ZoneInfo
 ) -> tuple[datetime | None, datetime | None]:
     if days is not None:
         if first or last:
             raise click.UsageError("--days and --from or --to exclude each other")
         return datetime.now(UTC) - timedelta(days=days), None
-    start = None if first is None else _date("--from", first)
-    end = None if last is None else _date("--to", last) + timedelta(days=1)
+    start = None if first is None else _date("--from", first, zone)
+    end = None if last is None else _date("--to", last, zone) + timedelta(days=1)
     if start is not None and end is not None and start >= end:
         raise ConfigError(f"--from {first} is after --to {last}")
     return start, end
 
 
-def _date(option: str, text: str) -> datetime:
+def _date(option: str, text: str, zone: ZoneInfo) -> datetime:
     try:
-        found = datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC)
+        found = datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=zone)
     except ValueError:
         raise ConfigError(f"{option} {text!r} is not a date: write it as 2026-03-08") from None
     if not 1970 <= found.year <= 2200:

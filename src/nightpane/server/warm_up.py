@@ -23,7 +23,6 @@ __all__ = ["warming_up"]
 
 _BEGIN_S = 0.5
 _PAUSE_S = 0.02
-_PAGES = ({"tz": "UTC"}, {"tz": "UTC", "project": "any"})
 
 
 @contextmanager
@@ -41,15 +40,14 @@ def warming_up(store: Store) -> Iterator[None]:
 
 def _warm_up(store: Store, stop: threading.Event) -> None:
     wait_s = _BEGIN_S
-    for page in _PAGES:
-        for query, values in _asked(QueryParams(page)):
-            if stop.wait(wait_s):
-                return
-            wait_s = _PAUSE_S
-            try:
-                compile_for(store, query, values)
-            except HogQLError:
-                return  # a machine too busy to read it now: whoever asks it is told
+    for query, values in _asked(QueryParams({"tz": "UTC"})):
+        if stop.wait(wait_s):
+            return
+        wait_s = _PAUSE_S
+        try:
+            compile_for(store, query, values)
+        except HogQLError:
+            return  # a machine too busy to read it now: whoever asks it is told
 
 
 def _asked(given: QueryParams) -> Iterator[tuple[str, dict[str, str]]]:
