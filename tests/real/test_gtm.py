@@ -88,10 +88,10 @@ def test_recorded_rounds_weigh_the_same() -> None:
 
 
 def rounds(seed: Container, signals: Signals | None, profile: str | None) -> tuple[Container, int]:
-    """Return what thirty rounds of the rules make of a container, and how many were kept."""
+    """Return what ten rounds of the rules make of a container, and how many were kept."""
     best, verdict, kept = seed, score(seed, signals, profile=profile), 0
     tried: list[Sequence[Operation]] = []
-    for _ in range(30):
+    for _ in range(10):
         proposed = propose(verdict, best, tried)
         if proposed is None:
             break
@@ -108,8 +108,8 @@ def rounds(seed: Container, signals: Signals | None, profile: str | None) -> tup
 @pytest.mark.parametrize("path", CONTAINERS, ids=lambda path: path.stem[-30:])
 @pytest.mark.parametrize(
     ("signals", "profile"),
-    [(None, None), (None, "structural"), ("meta-ads-snapshot", "meta_only_legacy"),
-     ("enriched", "meta_enriched"), ("enriched", "full"), (None, "booking")],
+    [(None, None), ("meta-ads-snapshot", "meta_only_legacy"), ("enriched", "full"),
+     (None, "booking")],
 )  # fmt: skip
 def test_rounds_make_it_better_and_it_stays_importable(
     path: Path, signals: str | None, profile: str | None

@@ -219,7 +219,9 @@ def _changed(was: Mapping[str, Any], now: Mapping[str, Any]) -> frozenset[str]:
 
 def _same(was: Any, now: Any) -> bool:
     # 1, 1.0 and True are equal in Python, and three things in JSON.
-    return was is now or (was == now and _plain(was) == _plain(now))
+    if was is now or was != now or isinstance(was, str):
+        return bool(was == now)
+    return _plain(was) == _plain(now)
 
 
 def _plain(value: Any) -> str:

@@ -6,7 +6,6 @@ Applying changes nothing of the container it is given.
 
 from __future__ import annotations
 
-import copy
 import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -56,7 +55,7 @@ def apply(container: Container, given: Sequence[Operation]) -> Container:
 
     Raises GtmError naming the operation that cannot be applied, and why.
     """
-    document = copy.deepcopy(dict(container.document))
+    document = json.loads(container.text)
     for number, operation in enumerate(given, 1):
         if not isinstance(operation, Mapping):
             raise GtmError(f"operation {number} is {operation!r:.80}, no object")
