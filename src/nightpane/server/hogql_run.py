@@ -33,6 +33,7 @@ _MISTAKES = re.compile(
     r"|TOO_FEW_|TOO_MANY_|UNEXPECTED_|VALUE_IS_OUT_OF_RANGE|INCORRECT_|UNKNOWN_TYPE|BAD_|DUPLICATE_"
     r"|ZERO_|EMPTY_|LIMIT_EXCEEDED|PARAMETER_OUT_OF_BOUND|FIRST_AND_NEXT|ATTEMPT_|ALIAS_|EXPECTED_"
 )
+_PLAIN = frozenset({"Float32", "Float64", "Nullable(Float32)", "Nullable(Float64)"})
 _NAME = re.compile(r"\(([A-Z][A-Z0-9_]+)\)\s*$")
 
 
@@ -162,11 +163,24 @@ def _convert(rows: list[list[Any]], types: list[str], timezone: str) -> None:
         convert: Callable[[Any], Any] | None = None
         if "DateTime" in kind:
             convert = _times(timezone)
+        elif kind in _PLAIN:
+            _finite_column(rows, at)
         elif "Float" in kind or "Decimal" in kind:
             convert = _finite if "String" in kind else _number
         if convert is not None:
             for row in rows:
                 row[at] = convert(row[at])
+
+
+def _finite_column(rows: list[list[Any]], at: int) -> None:
+    """Put None where JSON has no number, in place: ``_number`` for a column of floats alone."""
+    for row in rows:
+        value = row[at]
+        if type(value) is float:
+            if not math.isfinite(value):
+                row[at] = None
+        elif type(value) is str:
+            row[at] = None
 
 
 def _finite(value: Any) -> Any:
