@@ -129,14 +129,14 @@ def test_a_query_as_the_source(ask: Ask) -> None:
     assert found == _agents(one for one in SEEN if one.event == "step.plan")
 
 
-@pytest.mark.parametrize("interval", ["day", "week", "month"])
+@pytest.mark.parametrize("interval", ["day", "week"])
 def test_behind_each_bar(ask: Ask, interval: str) -> None:
     insight = _insight("TrendsQuery", "dau", interval=interval)
     bars = ask(insight)["results"][1]
     assert max(bars["data"]) > 2
     start = start_of(interval)
     pairs = list(zip(bars["days"], bars["data"], strict=True))
-    for day, bar in pairs[:: 3 if interval == "day" else 1]:
+    for day, bar in pairs[:: 5 if interval == "day" else 1]:
         point = datetime.fromisoformat(day).replace(tzinfo=UTC)
         found = _behind(ask, insight, day=day)
         # The first week begins before the month does, and so before its events.
@@ -151,7 +151,7 @@ def test_behind_the_bars_of_a_value(ask: Ask) -> None:
     assert {one["breakdown_value"] for one in bars} == {"true", "false", NULL}
     for one in bars:
         value = one["breakdown_value"]
-        for day, bar in zip(one["days"], one["data"], strict=True):
+        for day, bar in list(zip(one["days"], one["data"], strict=True))[1:3]:
             assert len(_behind(ask, insight, day=day, breakdown=value)) == bar
         kept = {"true": True, "false": False, NULL: None}[value]
         found = (seen for seen in _gamma(LOW, HIGH) if seen.properties.get("kept") is kept)
@@ -159,9 +159,8 @@ def test_behind_the_bars_of_a_value(ask: Ask) -> None:
     assert _behind(ask, insight) == _agents(_gamma(LOW, HIGH))
     cohorts = {"breakdownFilter": {"breakdown": ["all", 1], "breakdown_type": "cohort"}}
     insight = _insight("TrendsQuery", "dau", **cohorts)
-    found = (seen for seen in _gamma(LOW, HIGH) if seen.age >= 3)
-    assert _behind(ask, insight, breakdown=1) == _agents(found)
-    assert _behind(ask, insight, breakdown="all") == _agents(_gamma(LOW, HIGH))
+    old = _agents(seen for seen in _gamma(LOW, HIGH) if seen.age >= 3)
+    assert _behind(ask, insight, breakdown=1) == old < _behind(ask, insight, breakdown="all")
 
 
 @pytest.mark.parametrize(
@@ -182,7 +181,7 @@ def test_as_many_as_each_bar_says(ask: Ask, math: str, more: dict[str, Any]) -> 
     for one in series:
         which = {"compare": one["compare_label"]} if "compareFilter" in more else {}
         pairs = list(zip(one["days"], one["data"], strict=True))
-        for day, bar in pairs[:: 4 if len(pairs) > 10 else 1]:
+        for day, bar in pairs[:: 8 if len(pairs) > 10 else 2]:
             assert len(_behind(ask, insight, day=day, **which)) == bar, day
         assert any(bar for _, bar in pairs)
 
@@ -222,11 +221,11 @@ def test_behind_a_lifecycle(ask: Ask) -> None:
     insight = _insight("LifecycleQuery", interval="week")
     seen = 0
     for one in ask(insight)["results"]:
-        for day, bar in zip(one["days"], one["data"], strict=True):
+        for day, bar in list(zip(one["days"], one["data"], strict=True))[1:3]:
             found = _behind(ask, insight, day=day, status=one["status"])
             assert len(found) == abs(bar)
             seen += len(found)
-    assert seen > 10
+    assert seen > 5
     points = [start_of("week")(LOW) + timedelta(weeks=week) for week in range(6)]
     before, at = (_agents(_gamma(low, high)) for low, high in list(pairwise(points))[2:4])
     day = f"{points[3]:%Y-%m-%d}"
@@ -234,22 +233,24 @@ def test_behind_a_lifecycle(ask: Ask) -> None:
     assert _behind(ask, insight, day=day, status="returning") == before & at
 
 
+STEPS = ["round_kept", "step.plan", "round_reverted"]
+WINDOW = {"funnelWindowInterval": 3, "funnelWindowIntervalUnit": "hour"}
 FUNNEL = {
     "kind": "FunnelsQuery",
-    "series": [{"event": name} for name in ("round_kept", "step.plan", "round_reverted")],
+    "series": [{"event": name} for name in STEPS],
     "dateRange": {"date_from": "2026-03-01T00:00:00", "date_to": "2026-03-31"},
-    "funnelsFilter": {"funnelWindowInterval": 3, "funnelWindowIntervalUnit": "hour"},
+    "funnelsFilter": WINDOW,
 }
 
 
-def _through(ask: Ask, step: int, **more: Any) -> set[str]:
-    source = {"kind": "FunnelsActorsQuery", "source": FUNNEL, "funnelStep": step, **more}
+def _through(ask: Ask, insight: dict[str, Any], step: int, **more: Any) -> set[str]:
+    source = {"kind": "FunnelsActorsQuery", "source": insight, "funnelStep": step, **more}
     return _listed(ask, source=source)
 
 
-def test_behind_each_step_of_a_funnel(ask: Ask) -> None:
-    names = [step["event"] for step in FUNNEL["series"]]  # type: ignore[index]
-    moments: dict[str, dict[int, int]] = {}
+def _moments(names: list[str], kept: Callable[[Seen], bool]) -> dict[str, dict[int, int]]:
+    """Return when each agent that began came to which step, within three hours."""
+    found = {}
     for agent in AGENTS:
         happened = [
             Happened(
@@ -258,28 +259,33 @@ def test_behind_each_step_of_a_funnel(ask: Ask) -> None:
                 number=number,
             )
             for number, one in enumerate(SEEN)
-            if one.agent == agent and one.event in names and LOW <= one.at < HIGH
+            if one.agent == agent and one.event in names and LOW <= one.at < HIGH and kept(one)
         ]
-        best = Walk(steps=3, window=3 * 3600).best(happened)
-        moments |= {agent: best} if best else {}
+        if best := Walk(steps=len(names), window=3 * 3600).best(happened):
+            found[agent] = best
+    return found
+
+
+def test_behind_each_step_of_a_funnel(ask: Ask) -> None:
+    moments = _moments(STEPS, lambda _: True)
     came = [{agent for agent, at in moments.items() if step in at} for step in (1, 2, 3)]
     counts = [step["count"] for step in ask(FUNNEL)["results"]]
     assert counts == [len(agents) for agents in came]
     assert counts[0] > counts[1] > counts[2] > 0
-    assert [_through(ask, step) for step in (1, 2, 3)] == came
-    assert [_through(ask, step) for step in (-2, -3)] == [came[0] - came[1], came[1] - came[2]]
+    assert [_through(ask, FUNNEL, step) for step in (1, 2, 3)] == came
+    dropped = [came[0] - came[1], came[1] - came[2]]
+    assert [_through(ask, FUNNEL, step) for step in (-2, -3)] == dropped
 
 
 def test_behind_the_steps_of_a_value(ask: Ask) -> None:
-    more = {"series": FUNNEL["series"][:2], "breakdownFilter": {"breakdown": "project"}}  # type: ignore[index]
-    insight = {**FUNNEL, **more}
-    parts = ask(insight)["results"]
-    assert len(parts) > 2
-    for part in parts:
-        value = part[0]["breakdown_value"]
-        first, second = (step["count"] for step in part)
-        asked = {"source": insight, "funnelStepBreakdown": value}
-        assert len(_through(ask, -2, **asked)) == first - second
+    funnel = {**WINDOW, "breakdownAttributionType": "all_events"}
+    more = {"breakdownFilter": {"breakdown": "project"}, "funnelsFilter": funnel}
+    insight = {**FUNNEL, "series": [{"event": name} for name in STEPS[:2]], **more}
+    for value in ("alpha", "beta"):
+        moments = _moments(STEPS[:2], lambda one: one.properties.get("project") == value)  # noqa: B023
+        dropped = {agent for agent, at in moments.items() if 2 not in at}
+        assert len(dropped) > 2
+        assert _through(ask, insight, -2, funnelStepBreakdown=[value]) == dropped
 
 
 TREND = {"kind": "TrendsQuery", "series": [{"event": "step.plan"}], "dateRange": MARCH}
