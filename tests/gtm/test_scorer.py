@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 from tests.gtm.making import container, folder, shop, tag, trigger, variable
 
 from nightpane.errors import GtmError
+from nightpane.gtm import dimensions
 from nightpane.gtm.rubric import Rubric
 from nightpane.gtm.scorer import DIMENSIONS, profile_of, score
 from nightpane.gtm.signals import Action, Event, Signals, Step
@@ -209,6 +211,12 @@ SMALL = 'threshold = 0.5\n[dimensions]\na = "A"\n[profiles.p]\na = 1.0\n'
         (SMALL.replace("[profiles.p]\na", "[profiles.p]\nb"), "b is no dimension"),
         (SMALL.replace("0.5", "2"), "threshold is 2"),
         ("[dimensions]\n", r"\[dimensions\] is missing"),
+        (SMALL + "[limits]\nmany = 1\n", "many is unknown; there is full_dedup_rate"),
+        (SMALL + "[limits]\nuser_fields = 0\n", "user_fields is 0; it must be above 0"),
+        ("limits = 1\n" + SMALL, "limits is no table"),
+        (SMALL + "[severities.none]\n", r"\[severities.none\] is no table of a dimension"),
+        (SMALL + "[severities.tagCoverage]\nx = 'error'\n", "'x' is unknown; there is"),
+        (SMALL + "[severities.tagCoverage]\n'tag is there' = 'bad'\n", "is 'bad'; it is error"),
         ("[", "my.toml: Invalid"),
         ("a = " + "[" * 100_000, "my.toml: maximum recursion"),
         (SMALL.replace("1.0", "nan"), "a is nan"),
@@ -226,6 +234,38 @@ def test_a_rubric_of_ones_own() -> None:
         score(shop(), rubric=rubric)
     with pytest.raises(GtmError, match="weighs 'a', which cannot be scored"):
         score(shop(), rubric=Rubric.parse(SMALL, "my.toml"), profile="p")
+
+
+def test_every_check_has_its_severity_in_the_rubric() -> None:
+    named = {check for checks in Rubric.default().severities.values() for check in checks}
+    made = set()
+    for path in Path(dimensions.__path__[0]).glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.keyword) and node.arg == "check":
+                made |= {
+                    one.value
+                    for one in ast.walk(node.value)
+                    if isinstance(one, ast.Constant) and " " in str(one.value)
+                }
+    # Two names are of one word.
+    assert named == made | {"used", "name"}
+    assert set(Rubric.default().severities) == set(DIMENSIONS)
+
+
+def test_severities_and_limits_of_ones_own() -> None:
+    severe = "[severities.namingConventions]\nname = 'error'\n"
+    text = SMALL.replace("a =", "namingConventions =") + severe
+    rubric = Rubric.parse(text, "my.toml")
+    (wrong, *_) = score(shop(), rubric=rubric, profile="p").wrong("namingConventions")
+    assert wrong.severity == "error"
+    assert rubric.severity("tagCoverage", "event is sent") == "error"
+
+    text = SMALL.replace("a =", "eventNormalization =") + "[limits]\nmany_conversions = 50\n"
+    lenient = Rubric.parse(text, "my.toml")
+    signals = Signals(events=(Event(name="lead", count=20, value=1),))
+    assert score(shop(), signals, lenient, "p").score == 1
+    strict = Rubric.parse(text.replace("50", "20"), "my.toml")
+    assert score(shop(), signals, strict, "p").score == pytest.approx(0.85)
 
 
 @pytest.mark.parametrize(

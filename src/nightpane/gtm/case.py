@@ -9,6 +9,7 @@ from typing import Literal
 __all__ = ["Case", "Severity", "score_of"]
 
 Severity = Literal["error", "warning", "info"]
+"""How much it matters that a check failed; an error is mended first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,7 +18,8 @@ class Case:
 
     ``points`` are 0 to 1 and count with ``weight`` in the dimension's mean; ``deduct`` is taken off
     the dimension's score besides. ``rationale`` says what was found and ``fix`` what to do; the fix
-    is empty where nothing is wrong. ``kind`` and ``entity_id`` name the entity, where there is one.
+    is empty where nothing is wrong. ``severity`` is what the rubric says of the check, put there by
+    the scorer. ``kind`` and ``entity_id`` name the entity, where there is one.
     """
 
     check: str

@@ -214,7 +214,7 @@ def _ask_consent(cases: Sequence[Case], container: Container) -> _Found:
              "parameter": {"html": _CONSENT_CODE}, "firing": [CONSENT_INITIALIZATION],
              **_folder(container, "Consent")}
         ]  # fmt: skip
-    if any(case.check == "consent status" for case in cases):
+    if any(case.check in ("consent status", "consent is stated") for case in cases):
         yield "ask for consent with every tag", [{"op": "set_consent", "status": "NEEDED"}]
 
 

@@ -7,18 +7,18 @@ network and no model.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from nightpane.errors import GtmError
 from nightpane.gtm.case import Case, score_of
 from nightpane.gtm.container import Container
 from nightpane.gtm.dimensions import ads, booking, consent, order, server, tags
-from nightpane.gtm.rubric import Rubric
+from nightpane.gtm.rubric import Limits, Rubric
 from nightpane.gtm.signals import Signals
 
 __all__ = ["DIMENSIONS", "Case", "Verdict", "profile_of", "score"]
 
-_Dimension = Callable[[Container, Signals | None], Iterator[Case]]
+_Dimension = Callable[[Container, Signals | None, Limits], Iterator[Case]]
 
 DIMENSIONS: Mapping[str, _Dimension] = {
     "tagCoverage": tags.tag_coverage,
@@ -100,7 +100,13 @@ def score(
     chosen = rubric or Rubric.default()
     name = profile or profile_of(container, signals)
     weights = chosen.weights(name)
-    cases = {one: tuple(_dimension(one)(container, signals)) for one in weights}
+    cases = {
+        one: tuple(
+            replace(case, severity=chosen.severity(one, case.check))
+            for case in _dimension(one)(container, signals, chosen.limits)
+        )
+        for one in weights
+    }
     values = {one: score_of(found) for one, found in cases.items()}
     total = sum(weight * values[one] for one, weight in weights.items())
     return Verdict(

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from nightpane.gtm.case import Case
 from nightpane.gtm.container import Container, Entity
+from nightpane.gtm.rubric import Limits
 from nightpane.gtm.signals import Action, Event, Signals
 
 __all__ = [
@@ -30,9 +31,7 @@ META_EVENTS = (
     "add_to_wishlist",
     "complete_registration",
 )
-_FULL_DEDUP_RATE, _FULL_MATCH_QUALITY = 0.10, 6.0
 _BROWSER, _SERVER, _DEDUP, _QUALITY = 0.4, 0.3, 0.15, 0.15
-_COOKIE = 0.05
 # How a conversion action's tag is named, by the action's category.
 _CATEGORIES = {
     "PURCHASE": "gads.*purchase",
@@ -63,7 +62,9 @@ def _weights(events: Sequence[Event]) -> list[float]:
     return [value / total for value in values] if total else [0.0] * len(values)
 
 
-def meta_ads_alignment(container: Container, signals: Signals | None) -> Iterator[Case]:
+def meta_ads_alignment(
+    container: Container, signals: Signals | None, _limits: Limits
+) -> Iterator[Case]:
     """Yield a case for each conversion event of Meta, weighed by its share of the value."""
     events = (signals.events if signals else None) or ()
     for event, weight in zip(events, _weights(events), strict=True):
@@ -74,7 +75,6 @@ def meta_ads_alignment(container: Container, signals: Signals | None) -> Iterato
                 points=0.5,
                 rationale=f"{event.name!r} is no standard event of Meta, or not spelt as one",
                 fix=f"name the event as Meta's standard event, in place of {event.name!r}",
-                severity="info",
                 weight=weight,
             )
             continue
@@ -85,27 +85,25 @@ def meta_ads_alignment(container: Container, signals: Signals | None) -> Iterato
             points=float(tag is not None),
             rationale=f"{tag.label} sends {event.name}" if tag else f"no tag sends {event.name}",
             fix="" if tag else f"add a tag 'Meta - {event.name}'",
-            severity="error",
             weight=weight,
         )
 
 
-def capi_coverage(container: Container, signals: Signals | None) -> Iterator[Case]:
+def capi_coverage(container: Container, signals: Signals | None, limits: Limits) -> Iterator[Case]:
     """Yield a case for each conversion event by browser and server, and what missing cookies
     cost."""
     events = (signals.events if signals else None) or ()
     weights = _weights(events)
     for event, weight in zip(events, weights, strict=True):
         if weight:
-            yield _delivered(container, event, weight)
+            yield _delivered(container, event, weight, limits)
     if not any(weights):
         yield Case(
-            check="events",
+            check="events are known",
             subject="events",
             points=0.5,
             rationale="the snapshot has no event with a weight: nothing can be said",
             fix="take a snapshot that has conversions",
-            severity="info",
         )
         return
     for cookie in ("fbc", "fbp"):
@@ -117,11 +115,11 @@ def capi_coverage(container: Container, signals: Signals | None) -> Iterator[Cas
             rationale=f"{'a' if there else 'no'} variable reads the cookie _{cookie}",
             fix="" if there else f"add a variable 'Cookie - _{cookie}'",
             weight=0.0,
-            deduct=0.0 if there else _COOKIE,
+            deduct=0.0 if there else limits.cookie_cost,
         )
 
 
-def _delivered(container: Container, event: Event, weight: float) -> Case:
+def _delivered(container: Container, event: Event, weight: float, limits: Limits) -> Case:
     tag = meta_tag(container, event.name)
     by_browser = float(tag is not None)
     if event.browser is None and event.server is None:
@@ -137,9 +135,9 @@ def _delivered(container: Container, event: Event, weight: float) -> Case:
     one_source = not (browser and server)
     dedup = quality = 1.0
     if event.dedup_rate is not None and not one_source:
-        dedup = min(event.dedup_rate / _FULL_DEDUP_RATE, 1.0)
+        dedup = min(event.dedup_rate / limits.full_dedup_rate, 1.0)
     if event.match_quality is not None:
-        quality = min(event.match_quality / _FULL_MATCH_QUALITY, 1.0)
+        quality = min(event.match_quality / limits.full_match_quality, 1.0)
     no_server = browser > 0 and server == 0
     points = _BROWSER * by_browser + _SERVER * (server > 0) + _DEDUP * dedup + _QUALITY * quality
     wanting = [
@@ -149,53 +147,53 @@ def _delivered(container: Container, event: Event, weight: float) -> Case:
         *(["match quality"] if quality < 1 else []),
     ]
     return Case(
-        check="event is delivered",
+        check="event comes by server too" if no_server else "event is delivered",
         subject=event.name,
         points=min(points, 1.0),
         rationale=f"{event.name}: {browser:g} by browser, {server:g} by server"
         + (f"; wanting {', '.join(wanting)}" if wanting else ""),
         fix=f"{event.name} needs {', '.join(wanting)}" if wanting else "",
-        severity="error" if no_server else "warning",
         weight=weight,
     )
 
 
-def funnel_integrity(_container: Container, signals: Signals | None) -> Iterator[Case]:
+def funnel_integrity(
+    _container: Container, signals: Signals | None, _limits: Limits
+) -> Iterator[Case]:
     """Yield a case for each step of the funnel; without one there is half a score."""
     for step in signals.funnel if signals else ():
         under_half = step.status == "low" and step.ratio < step.expected_low / 2
         points = 1.0 if step.status == "normal" else 0.0 if under_half else 0.5
         yield Case(
-            check="step's ratio",
+            check="step is whole" if under_half else "step is usual",
             subject=step.name,
             points=points,
             rationale=f"{step.name}: {step.ratio:.1%}, which is {step.status}",
             fix="" if points == 1 else f"see whether both events of {step.name} are sent once",
-            severity="error" if under_half else "warning",
         )
     if not (signals and signals.funnel):
         yield Case(
-            check="funnel",
+            check="funnel is known",
             subject="funnel",
             points=0.5,
             rationale="the snapshot has no funnel: nothing can be said",
             fix="take a snapshot with a funnel",
-            severity="info",
         )
 
 
-def google_ads_alignment(container: Container, signals: Signals | None) -> Iterator[Case]:
+def google_ads_alignment(
+    container: Container, signals: Signals | None, _limits: Limits
+) -> Iterator[Case]:
     """Yield a case for each enabled conversion action with conversions, by its value."""
     actions = [one for one in (signals.actions if signals else None) or ()
                if one.enabled and one.conversions >= 1]  # fmt: skip
     if not actions:
         yield Case(
-            check="conversion actions",
+            check="actions are known",
             subject="actions",
             points=0.5,
             rationale="no enabled conversion action has a conversion: nothing can be said",
             fix="take a snapshot of the conversion actions",
-            severity="info",
         )
         return
     by_value = any(one.value for one in actions)
@@ -219,12 +217,11 @@ def _converted(container: Container, action: Action, weight: float) -> Case:
         1.0: "has its tag",
     }[points]
     return Case(
-        check="conversion action has a tag",
+        check="tag has the action's id" if points else "conversion action has a tag",
         subject=action.name,
         points=points,
         rationale=f"the conversion action {action.name!r} {found}",
         fix="" if points == 1 else f"give {action.name!r} a tag with {action.snippet or 'its id'}",
-        severity="error" if points == 0 else "warning",
         weight=weight,
     )
 

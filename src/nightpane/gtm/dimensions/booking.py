@@ -9,6 +9,7 @@ from nightpane.gtm.case import Case
 from nightpane.gtm.container import Container, Entity
 from nightpane.gtm.dimensions.consent import consent_status, is_event_id
 from nightpane.gtm.dimensions.server import duplicate_ids, events_named, reference_costs
+from nightpane.gtm.rubric import Limits
 from nightpane.gtm.signals import Signals
 
 __all__ = [
@@ -33,18 +34,17 @@ def _has(container: Container, kind: str, pattern: str) -> bool:
 
 def _cost(what: str, there: bool, deduct: float, *, error: bool) -> Case:
     return Case(
-        check="is there",
+        check="is there" if error else "should be there",
         subject=what,
         points=1.0,
         rationale=f"there is {'' if there else 'no '}{what}",
         fix="" if there else f"add {what}",
-        severity="error" if error else "warning",
         weight=0.0,
         deduct=0.0 if there else deduct,
     )
 
 
-def lead_capture(container: Container, _signals: Signals | None) -> Iterator[Case]:
+def lead_capture(container: Container, _signals: Signals | None, _limits: Limits) -> Iterator[Case]:
     """Yield what each missing part of catching a lead costs."""
     yield _cost("Meta lead tag", _has(container, "tag", "meta.*lead"), 0.25, error=True)
     yield _cost("fbp variable", _has(container, "variable", "fbp"), 0.25, error=True)
@@ -55,7 +55,9 @@ def lead_capture(container: Container, _signals: Signals | None) -> Iterator[Cas
     yield _cost("variable of user data", user, 0.1, error=False)
 
 
-def booking_conversion(container: Container, _signals: Signals | None) -> Iterator[Case]:
+def booking_conversion(
+    container: Container, _signals: Signals | None, _limits: Limits
+) -> Iterator[Case]:
     """Yield what each missing part of counting a booking costs."""
     purchases = [tag for tag in container.tags if tag.type == "awct" and _is_purchase(tag)]
     yield _cost("Meta purchase tag", _has(container, "tag", "meta.*purchase"), 0.2, error=True)
@@ -72,12 +74,16 @@ def _is_purchase(tag: Entity) -> bool:
     return bool(re.search("purchase|booking", tag.name, re.IGNORECASE))
 
 
-def custom_conversion_parity(container: Container, signals: Signals | None) -> Iterator[Case]:
+def custom_conversion_parity(
+    container: Container, signals: Signals | None, limits: Limits
+) -> Iterator[Case]:
     """Yield a case for each event of Meta with ten conversions or more: does a tag name it?"""
-    yield from events_named(container, signals, check="conversion has a tag")
+    yield from events_named(container, signals, limits, check="conversion has a tag")
 
 
-def event_id_on_all(container: Container, _signals: Signals | None) -> Iterator[Case]:
+def event_id_on_all(
+    container: Container, _signals: Signals | None, _limits: Limits
+) -> Iterator[Case]:
     """Yield what it costs that no variable makes an event id, or that a Meta tag sends none."""
     made = any(is_event_id(one.name.replace("_", " ")) for one in container.variables)
     yield _cost("variable that makes an event id", made, 0.5, error=True)
@@ -93,13 +99,12 @@ def event_id_on_all(container: Container, _signals: Signals | None) -> Iterator[
         points=1.0,
         rationale=f"{len(without)} of {len(meta)} Meta tags send no event id",
         fix="send the event id with each Meta tag" if without else "",
-        severity="error",
         weight=0.0,
         deduct=0.5 if without else 0.0,
     )
 
 
-def ad_consent(container: Container, _signals: Signals | None) -> Iterator[Case]:
+def ad_consent(container: Container, _signals: Signals | None, _limits: Limits) -> Iterator[Case]:
     """Yield a case for how consent is set up, and one for each advertising or analytics tag."""
     set_up = any(_PLATFORM.search(f"{tag.name} {tag.type}") for tag in container.tags)
     yield Case(
@@ -108,7 +113,6 @@ def ad_consent(container: Container, _signals: Signals | None) -> Iterator[Case]
         points=float(set_up),
         rationale=f"{'a' if set_up else 'no'} tag sets consent up",
         fix="" if set_up else "add a consent platform, or a tag 'Consent - Init'",
-        severity="error",
         weight=0.4,
     )
     tags = [tag for tag in container.tags if _AD_OR_ANALYTICS.match(tag.name)]
@@ -126,7 +130,9 @@ def ad_consent(container: Container, _signals: Signals | None) -> Iterator[Case]
         )
 
 
-def trigger_orphans(container: Container, _signals: Signals | None) -> Iterator[Case]:
+def trigger_orphans(
+    container: Container, _signals: Signals | None, _limits: Limits
+) -> Iterator[Case]:
     """Yield a case for each trigger: does a tag fire on it? Ids that stand twice cost half."""
     fired = {one for tag in container.tags for one in tag.document.get("firingTriggerId", ())}
     for trigger in container.triggers:
@@ -147,18 +153,21 @@ def trigger_orphans(container: Container, _signals: Signals | None) -> Iterator[
             points=1.0,
             rationale=f"{', '.join(double)} stands twice",
             fix="give each trigger an id of its own",
-            severity="error",
             weight=0.0,
             deduct=0.5,
         )
 
 
-def web_references(container: Container, _signals: Signals | None) -> Iterator[Case]:
+def web_references(
+    container: Container, _signals: Signals | None, _limits: Limits
+) -> Iterator[Case]:
     """Yield what references that lead nowhere cost, a twentieth each, and ids that stand twice."""
     yield from reference_costs(container, each=0.05)
 
 
-def google_ads_coverage(container: Container, _signals: Signals | None) -> Iterator[Case]:
+def google_ads_coverage(
+    container: Container, _signals: Signals | None, _limits: Limits
+) -> Iterator[Case]:
     """Yield a case for a Google Ads conversion of a purchase, a lead and a filled cart."""
     names = [tag.name for tag in container.tags if tag.type == "awct"]
     for what, pattern in (("purchase", "purchase|booking"), ("lead", "lead"), ("cart", "cart")):

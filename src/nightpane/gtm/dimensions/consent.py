@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from nightpane.gtm.case import Case
 from nightpane.gtm.container import Container, Entity
+from nightpane.gtm.rubric import Limits
 from nightpane.gtm.signals import Signals
 
 __all__ = ["consent_settings", "consent_status", "deduplication", "is_event_id"]
@@ -18,7 +19,9 @@ def is_event_id(name: str) -> bool:
     return "event id" in name.lower()
 
 
-def deduplication(container: Container, _signals: Signals | None) -> Iterator[Case]:
+def deduplication(
+    container: Container, _signals: Signals | None, _limits: Limits
+) -> Iterator[Case]:
     """Yield a case for the variable that makes an event's id, and one for each Meta tag's use of
     it; half the score each."""
     there = any(one.type == "jsm" and is_event_id(one.name) for one in container.variables)
@@ -28,7 +31,6 @@ def deduplication(container: Container, _signals: Signals | None) -> Iterator[Ca
         points=float(there),
         rationale=f"{'a' if there else 'no'} custom JavaScript variable makes an event id",
         fix="" if there else "add a custom JavaScript variable 'CJS - Event ID'",
-        severity="error",
         weight=_GENERATOR,
     )
     meta = [tag for tag in container.tags if "meta" in tag.name.lower()]
@@ -60,7 +62,9 @@ def consent_status(tag: Entity) -> str:
     return str(settings.get("consentStatus") or "NOT_SET").upper()
 
 
-def consent_settings(container: Container, _signals: Signals | None) -> Iterator[Case]:
+def consent_settings(
+    container: Container, _signals: Signals | None, _limits: Limits
+) -> Iterator[Case]:
     """Yield a case for the tag that sets consent up, and one for each other tag's consent status;
     0.4 and 0.6 of the score."""
     about = [tag for tag in container.tags if "consent" in tag.name.lower()]
@@ -71,19 +75,17 @@ def consent_settings(container: Container, _signals: Signals | None) -> Iterator
         points=float(init),
         rationale=f"{'a' if init else 'no'} tag sets consent up before the others",
         fix="" if init else "add a tag 'Consent - Init' that fires first",
-        severity="error",
         weight=_INIT,
     )
     others = [tag for tag in container.tags if tag not in about]
     for tag in others:
         status = consent_status(tag)
         yield Case(
-            check="consent status",
+            check="consent status" if "consentSettings" in tag.document else "consent is stated",
             subject=tag.name,
             points=float(status == "NEEDED"),
             rationale=f"{tag.label} has the consent status {status}",
             fix="" if status == "NEEDED" else f"set the consent status of {tag.label} to NEEDED",
-            severity="error" if "consentSettings" in tag.document else "warning",
             weight=(1 - _INIT) / len(others),
             kind="tag",
             entity_id=tag.id,

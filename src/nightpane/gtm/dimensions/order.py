@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 
 from nightpane.gtm.case import Case
 from nightpane.gtm.container import Container, Entity
+from nightpane.gtm.rubric import Limits
 from nightpane.gtm.signals import Signals
 
 __all__ = [
@@ -28,7 +29,9 @@ _TAG = re.compile(r"\w+ - \S")
 _BUILT_IN = frozenset({"_event", "Page URL", "Page Hostname", "Page Path", "Referrer", "Event"})
 
 
-def naming_conventions(container: Container, _signals: Signals | None) -> Iterator[Case]:
+def naming_conventions(
+    container: Container, _signals: Signals | None, _limits: Limits
+) -> Iterator[Case]:
     """Yield a case for each name that a convention covers."""
     for tag in container.tags:
         yield _named(tag, bool(_TAG.match(tag.name)), "'Platform - what it does'")
@@ -53,7 +56,9 @@ def _named(entity: Entity, fits: bool, form: str) -> Case:
     )
 
 
-def variable_hygiene(container: Container, _signals: Signals | None) -> Iterator[Case]:
+def variable_hygiene(
+    container: Container, _signals: Signals | None, _limits: Limits
+) -> Iterator[Case]:
     """Yield a case for each variable (half points when no tag uses it), each reference that leads
     nowhere, and each data-layer variable's version."""
     used = frozenset[str]().union(*(tag.names_used() for tag in container.tags))
@@ -66,7 +71,6 @@ def variable_hygiene(container: Container, _signals: Signals | None) -> Iterator
             points=1.0 if is_used else 0.5,
             rationale=f"{'a' if is_used else 'no'} tag uses {variable.label}",
             fix="" if is_used else f"use {variable.label} in a tag",
-            severity="info",
             kind="variable",
             entity_id=variable.id,
         )
@@ -88,7 +92,6 @@ def variable_hygiene(container: Container, _signals: Signals | None) -> Iterator
             points=0.0,
             rationale=f"a tag refers to {{{{{name}}}}}, which no variable is named",
             fix=f"add a variable {name!r}, or mend the reference",
-            severity="error",
         )
 
 
@@ -102,7 +105,9 @@ def event_name(trigger: Entity) -> str | None:
     return None
 
 
-def trigger_quality(container: Container, _signals: Signals | None) -> Iterator[Case]:
+def trigger_quality(
+    container: Container, _signals: Signals | None, _limits: Limits
+) -> Iterator[Case]:
     """Yield a case for each trigger: does it wait for one event, does a tag fire on it, is it the
     only one of its event?"""
     fired = {one for tag in container.tags for one in tag.document.get("firingTriggerId", ())}
@@ -117,7 +122,6 @@ def trigger_quality(container: Container, _signals: Signals | None) -> Iterator[
                 points=float(event is not None),
                 rationale=f"{trigger.label} waits for {event or 'no event by EQUALS'}",
                 fix="" if event is not None else f"give {trigger.label} an EQUALS filter",
-                severity="error",
                 kind="trigger",
                 entity_id=trigger.id,
             )
@@ -142,7 +146,9 @@ def trigger_quality(container: Container, _signals: Signals | None) -> Iterator[
             )
 
 
-def folder_organization(container: Container, _signals: Signals | None) -> Iterator[Case]:
+def folder_organization(
+    container: Container, _signals: Signals | None, _limits: Limits
+) -> Iterator[Case]:
     """Yield a case for each tag and variable: is it in a folder, and a tag in its platform's?"""
     for entity in (*container.tags, *container.variables):
         yield Case(

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from nightpane.gtm.case import Case
 from nightpane.gtm.container import Container, Entity
+from nightpane.gtm.rubric import Limits
 from nightpane.gtm.signals import Signals
 
 __all__ = [
@@ -33,7 +34,6 @@ _RAW_USER = re.compile(r"\{\{[^{}]*(?:e-?mail|phone)[^{}]*\}\}", re.IGNORECASE)
 _HASHED = re.compile(r"sha-?256|hash", re.IGNORECASE)
 _EVAL = re.compile(r"\beval\s*\(|new\s+Function\b")
 _PREFIX = re.compile(r"(?:GA4|Meta|GAds|Google Ads|TikTok|LinkedIn|Consent)\b.* - ")
-_MANY = 10
 
 
 def _text(entity: Entity) -> str:
@@ -44,7 +44,9 @@ def _capi_tags(container: Container) -> list[Entity]:
     return [tag for tag in container.tags if _CAPI.search(tag.name)]
 
 
-def data_client_coverage(container: Container, _signals: Signals | None) -> Iterator[Case]:
+def data_client_coverage(
+    container: Container, _signals: Signals | None, _limits: Limits
+) -> Iterator[Case]:
     """Yield a case for GA4's client and one for Meta's."""
     clients = container.entities("client")
     for what, pattern in (("GA4", "ga4|gaaw"), ("Meta", "meta|facebook|fb")):
@@ -56,11 +58,10 @@ def data_client_coverage(container: Container, _signals: Signals | None) -> Iter
             points=float(there),
             rationale=f"{'a' if there else 'no'} client takes {what}'s requests",
             fix="" if there else f"add a client for {what}",
-            severity="error",
         )
 
 
-def capi_config(container: Container, _signals: Signals | None) -> Iterator[Case]:
+def capi_config(container: Container, _signals: Signals | None, limits: Limits) -> Iterator[Case]:
     """Yield a case for each Conversions API tag: its event id, its source, what it says of the
     user."""
     tags = _capi_tags(container)
@@ -70,31 +71,33 @@ def capi_config(container: Container, _signals: Signals | None) -> Iterator[Case
         wanting = [
             *([("event_id", 0.3)] if "event_id" not in text else []),
             *([("action_source", 0.1)] if "action_source" not in text else []),
-            *([("three user fields", 0.1)] if fields < 3 else []),
+            *(
+                [(f"{limits.user_fields:g} user fields", 0.1)]
+                if fields < limits.user_fields
+                else []
+            ),
         ]
         named = ", ".join(name for name, _ in wanting)
         yield Case(
-            check="Conversions API tag",
+            check="tag is complete" if "event_id" in text else "event id is sent",
             subject=tag.name,
             points=max(1.0 - sum(cost for _, cost in wanting), 0.0),
             rationale=f"{tag.label} lacks {named}" if named else f"{tag.label} has what it needs",
             fix=f"give {tag.label} {named}" if named else "",
-            severity="error" if "event_id" not in text else "warning",
             kind="tag",
             entity_id=tag.id,
         )
     if not tags:
         yield Case(
-            check="Conversions API tag",
+            check="tag is there",
             subject="Meta",
             points=0.0,
             rationale="no tag sends to the Conversions API",
             fix="add a tag 'Meta - CAPI'",
-            severity="error",
         )
 
 
-def pii_hashing(container: Container, _signals: Signals | None) -> Iterator[Case]:
+def pii_hashing(container: Container, _signals: Signals | None, _limits: Limits) -> Iterator[Case]:
     """Yield what hashing is missing: half off without any, a tenth where an address goes raw."""
     hashes = any(_HASHED.search(_text(one)) for one in container.entities("transformation"))
     tags = _capi_tags(container)
@@ -106,7 +109,6 @@ def pii_hashing(container: Container, _signals: Signals | None) -> Iterator[Case
         rationale="no transformation hashes what identifies a person" if unhashed
         else "what identifies a person is hashed, or nothing sends it",
         fix="add a transformation that hashes e-mail and phone by SHA-256" if unhashed else "",
-        severity="error",
         weight=0.0,
         deduct=0.5 if unhashed else 0.0,
     )  # fmt: skip
@@ -125,7 +127,9 @@ def pii_hashing(container: Container, _signals: Signals | None) -> Iterator[Case
         )
 
 
-def consent_forwarding(container: Container, _signals: Signals | None) -> Iterator[Case]:
+def consent_forwarding(
+    container: Container, _signals: Signals | None, _limits: Limits
+) -> Iterator[Case]:
     """Yield a case for each tag that forwards events: does it say what was consented to?"""
     for tag in container.tags:
         says = bool(_CONSENT.search(_text(tag)))
@@ -148,25 +152,28 @@ def consent_forwarding(container: Container, _signals: Signals | None) -> Iterat
         )
 
 
-def event_normalization(container: Container, signals: Signals | None) -> Iterator[Case]:
+def event_normalization(
+    container: Container, signals: Signals | None, limits: Limits
+) -> Iterator[Case]:
     """Yield a case for each event of Meta with ten conversions or more: does a tag name it?"""
-    yield from events_named(container, signals, check="event has a tag")
+    yield from events_named(container, signals, limits, check="event has a tag")
 
 
-def events_named(container: Container, signals: Signals | None, *, check: str) -> Iterator[Case]:
+def events_named(
+    container: Container, signals: Signals | None, limits: Limits, *, check: str
+) -> Iterator[Case]:
     """Yield what each event without a tag of its name costs; half a score without events."""
     if signals is None or signals.events is None:
         yield Case(
-            check=check,
+            check="events are known",
             subject="events",
             points=0.5,
             rationale="there is no snapshot of Meta's events: nothing can be said",
             fix="give a snapshot of Meta's events",
-            severity="info",
         )
         return
     for event in signals.events:
-        if event.count < _MANY:
+        if event.count < limits.many_conversions:
             continue
         plain = event.name.replace("_", "").lower()
         there = any(plain in re.sub(r"[\W_]", "", tag.name.lower()) for tag in container.tags)
@@ -181,20 +188,21 @@ def events_named(container: Container, signals: Signals | None, *, check: str) -
         )
 
 
-def template_safety(container: Container, _signals: Signals | None) -> Iterator[Case]:
+def template_safety(
+    container: Container, _signals: Signals | None, _limits: Limits
+) -> Iterator[Case]:
     """Yield what each custom template costs that lacks its sections or runs text as code."""
     for template in container.entities("customTemplate"):
         text = str(template.document.get("templateData", ""))
         whole = "___INFO___" in text and "PERMISSIONS___" in text
         runs = bool(_EVAL.search(text))
         yield Case(
-            check="template is whole",
+            check="runs no text as code" if runs else "template is whole",
             subject=template.name,
             points=1.0,
             rationale=f"{template.label} {'runs text as code' if runs else 'runs no text as code'}"
             f" and {'has' if whole else 'lacks'} its info and permissions",
             fix="" if whole and not runs else f"mend or replace {template.label}",
-            severity="error" if runs else "warning",
             weight=0.0,
             deduct=(0.0 if whole else 0.1) + (0.5 if runs else 0.0),
             kind="customTemplate",
@@ -202,7 +210,9 @@ def template_safety(container: Container, _signals: Signals | None) -> Iterator[
         )
 
 
-def request_routing(container: Container, _signals: Signals | None) -> Iterator[Case]:
+def request_routing(
+    container: Container, _signals: Signals | None, _limits: Limits
+) -> Iterator[Case]:
     """Yield what a missing or malformed address of the tagging server costs."""
     about = container.version.get("container")
     given = about.get("taggingServerUrls") if isinstance(about, dict) else None
@@ -210,13 +220,12 @@ def request_routing(container: Container, _signals: Signals | None) -> Iterator[
     malformed = [url for url in urls if not _is_https(url)]
     deduct = 0.5 if malformed else 0.0 if urls else 0.3
     yield Case(
-        check="tagging server's address",
+        check="address is sound" if malformed else "address is given",
         subject=", ".join(urls) or "none",
         points=1.0,
         rationale=f"{', '.join(malformed)} is no address of a server" if malformed
         else "the tagging server has an address" if urls else "the tagging server has no address",
         fix="" if not deduct else "set taggingServerUrls to the server's https address",
-        severity="error" if malformed else "warning",
         weight=0.0,
         deduct=deduct,
     )  # fmt: skip
@@ -251,7 +260,9 @@ def duplicate_ids(container: Container) -> list[str]:
     return found
 
 
-def server_references(container: Container, _signals: Signals | None) -> Iterator[Case]:
+def server_references(
+    container: Container, _signals: Signals | None, _limits: Limits
+) -> Iterator[Case]:
     """Yield what references that lead nowhere cost, a tenth each, and ids that stand twice."""
     yield from reference_costs(container, each=0.1)
 
@@ -265,7 +276,6 @@ def reference_costs(container: Container, *, each: float) -> Iterator[Case]:
             points=1.0,
             rationale=f"{{{{{name}}}}} is used, and no variable is named so",
             fix=f"add a variable {name!r}, or mend the reference",
-            severity="error",
             weight=0.0,
             deduct=each,
         )
@@ -276,13 +286,14 @@ def reference_costs(container: Container, *, each: float) -> Iterator[Case]:
             points=1.0,
             rationale=f"{', '.join(double)} stands twice",
             fix="give each entity an id of its own",
-            severity="error",
             weight=0.0,
             deduct=0.5,
         )
 
 
-def prefixed_names(container: Container, _signals: Signals | None) -> Iterator[Case]:
+def prefixed_names(
+    container: Container, _signals: Signals | None, _limits: Limits
+) -> Iterator[Case]:
     """Yield a case for each tag: does its name begin with where its events go?"""
     for tag in container.tags:
         fits = bool(_PREFIX.match(tag.name))

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from nightpane.gtm.case import Case
 from nightpane.gtm.container import Container, Entity
+from nightpane.gtm.rubric import Limits
 from nightpane.gtm.signals import Signals
 
 __all__ = ["EVENTS", "REQUIRED", "param_completeness", "tag_coverage"]
@@ -35,7 +36,7 @@ _NAMED = (
 )
 
 
-def tag_coverage(container: Container, _signals: Signals | None) -> Iterator[Case]:
+def tag_coverage(container: Container, _signals: Signals | None, _limits: Limits) -> Iterator[Case]:
     """Yield a case for each of eight GA4 events and three kinds of tag that should be there."""
     sent = {tag.text("eventName") for tag in container.tags if tag.type == "gaawe"}
     for event in EVENTS:
@@ -46,7 +47,6 @@ def tag_coverage(container: Container, _signals: Signals | None) -> Iterator[Cas
             points=float(there),
             rationale=f"a GA4 event tag sends {event}" if there else f"no GA4 tag sends {event}",
             fix="" if there else f"add a GA4 event tag for {event}",
-            severity="error",
         )
     for what, name, types in _NAMED:
         there = any(name.search(tag.name) or tag.type in types for tag in container.tags)
@@ -56,11 +56,12 @@ def tag_coverage(container: Container, _signals: Signals | None) -> Iterator[Cas
             points=float(there),
             rationale=f"there is a tag for {what}" if there else f"no tag is for {what}",
             fix="" if there else f"add a tag for {what}",
-            severity="error",
         )
 
 
-def param_completeness(container: Container, _signals: Signals | None) -> Iterator[Case]:
+def param_completeness(
+    container: Container, _signals: Signals | None, _limits: Limits
+) -> Iterator[Case]:
     """Yield a case for each parameter that a tag's type requires."""
     for tag in container.tags:
         for key in REQUIRED.get(tag.type, ()):
