@@ -92,6 +92,28 @@ def test_columns_figures_and_order(ask: Ask) -> None:
     assert [row[0] for row in found["results"]] == [str(age) for age in sorted(ages)[::-1]]
 
 
+def test_what_persons_are_called(ask: Ask, store: Store) -> None:
+    """PostHog's list of persons; these have neither an email nor a name."""
+    select = ["id", "person_display_name -- Person", "created_at"]
+    order = ["person_display_name -- Person DESC"]
+    response = ask({"kind": "ActorsQuery", "select": select, "orderBy": order, "limit": 3})
+    ids = sorted((str(store.person_id(agent)) for agent in AGENTS), reverse=True)
+    called = [{"display_name": one, "id": one} for one in ids[:3]]
+    assert [row[:2] for row in response["results"]] == [[one["id"], one] for one in called]
+    assert response["columns"] == select
+
+
+def test_columns_that_are_named(ask: Ask) -> None:
+    named = ask({"kind": "ActorsQuery", "select": ["properties.age as a"]})["results"]
+    assert named == sorted([agent.removeprefix("agent-")] for agent in AGENTS)
+    counted = ask(
+        {"kind": "ActorsQuery", "select": ["1 + count() as n", "properties.age > 4 as a"]}
+    )
+    ages = [int(agent.removeprefix("agent-")) for agent in AGENTS]
+    old = sum(age > 4 for age in ages)
+    assert [row[0] for row in counted["results"]] == [old + 1, len(ages) - old + 1]
+
+
 @pytest.mark.parametrize(
     ("query", "kept"),
     [

@@ -47,6 +47,8 @@ def test_figures_are_grouped_by_the_other_columns(ask: Ask) -> None:
     response = _ask(ask, ["event", "count()"], before="2026-03-20")
     counted = Counter(one.event for one in SEEN if f"{one.at:%Y-%m-%d}" < "2026-03-20")
     assert response["results"] == [[event, count] for event, count in counted.most_common()]
+    named = _ask(ask, ["event as what", "count() as n"], before="2026-03-20")
+    assert named["results"] == response["results"]
     assert response["hasMore"] is False
 
 

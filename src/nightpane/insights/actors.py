@@ -14,7 +14,7 @@ from typing import Any
 
 from nightpane.errors import HogQLError
 from nightpane.insights.actors_source import Source, of_figure
-from nightpane.insights.events import has_aggregate, one_expression, texts
+from nightpane.insights.events import has_aggregate, one_expression, texts, unnamed
 from nightpane.insights.filters import Filters
 from nightpane.insights.question import Context, Question, Values, quoted
 from nightpane.insights.reading import Fields, wrong
@@ -28,7 +28,13 @@ _PERSON: tuple[str, ...] = (
     "person.is_identified",
     "named.distinct_ids",
 )
-_WHOLE = ("actor", "person")
+# What a person is called, as PostHog lists them.
+_CALLED = (
+    "coalesce(nullIf(person.properties.email, ''), nullIf(person.properties.name, ''), "
+    "toString(person.id))"
+)
+_DISPLAY = (_CALLED, "person.id")
+_WHOLE = {"actor": _PERSON, "person": _PERSON, "person_display_name": _DISPLAY}
 _FIXED = {"person.$delete": ("1",), "id": ("person.id",), "matched_recordings": ()}
 _FIGURES = ("InsightActorsQuery", "StickinessActorsQuery", "FunnelsActorsQuery")
 _IDS = ("group_key", "actor_id", "person_id")
@@ -75,8 +81,8 @@ def build(query: Fields, context: Context) -> tuple[Question, Actors]:
     text = f"select {', '.join(shown)}\n{_from(source)}" + (f"\n{_NAMES}" if named else "")
     if conditions:
         text += f"\nwhere {' and '.join(conditions)}"
-    groups = [part for one in read.columns if not one.is_aggregate for part in one.parts]
-    groups = [part for part in groups if part != "1"]
+    parts = [part for one in read.columns if not one.is_aggregate for part in one.parts]
+    groups = [unnamed(part) for part in parts if part != "1"]
     if any(column.is_aggregate for column in read.columns):
         text += f"\ngroup by {', '.join(groups)}" if groups else ""
     else:
@@ -119,6 +125,8 @@ def _value(column: _Column, parts: Sequence[Any]) -> Any:
             "created_at": created_at,
             "distinct_ids": sorted(distinct_ids),
         }
+    if column.parts == _DISPLAY:
+        return {"display_name": parts[0], "id": parts[1]}
     # There are no recordings here.
     return parts[0] if column.parts else []
 
@@ -126,7 +134,7 @@ def _value(column: _Column, parts: Sequence[Any]) -> Any:
 def _column(text: str, attr: str) -> _Column:
     name = text.split("--")[0].strip()
     if name in _WHOLE:
-        return _Column(text, _PERSON)
+        return _Column(text, _WHOLE[name])
     if name == "group":
         raise wrong(attr, "there are no groups here.")
     if name in _FIXED:
@@ -156,7 +164,7 @@ def _order(query: Fields, read: Actors) -> list[str]:
     attr, given = query.at("orderBy"), texts(query, "orderBy")
     if given:
         return [_ordered(one, attr) for one in given]
-    figures = [column.parts[0] for column in read.columns if column.is_aggregate]
+    figures = [unnamed(column.parts[0]) for column in read.columns if column.is_aggregate]
     if figures:
         return [f"{'count()' if 'count()' in figures else figures[0]} desc"]
     return ["created_at desc"] if "created_at" in read.names else _first(read)
@@ -164,14 +172,15 @@ def _order(query: Fields, read: Actors) -> list[str]:
 
 def _first(read: Actors) -> list[str]:
     parts = read.columns[0].parts
-    return [f"{parts[0]} asc"] if parts and parts[0] not in ("1", "person.id") else []
+    return [f"{unnamed(parts[0])} asc"] if parts and parts[0] not in ("1", "person.id") else []
 
 
 def _ordered(text: str, attr: str) -> str:
-    words = text.split()
-    if words and words[0] in (*_WHOLE, "id") and len(words) <= 2:
-        name = "person.id" if words[0] == "id" else "person.properties.email"
-        return one_expression(" ".join([name, *words[1:]]), attr, order=True)
+    words = text.replace("-- Person", "").split()
+    names = dict.fromkeys(("actor", "person"), "person.properties.email")
+    names |= {"id": "person.id", "person_display_name": _CALLED}
+    if words and words[0] in names and len(words) <= 2:
+        return one_expression(" ".join([names[words[0]], *words[1:]]), attr, order=True)
     return one_expression(text, attr, order=True)
 
 

@@ -15,6 +15,7 @@ from nightpane.insights.question import Context, Question, Values
 from nightpane.insights.reading import Fields, wrong
 
 __all__ = ["Column", "build", "has_aggregate", "one_expression", "results", "texts", "types"]
+__all__ += ["unnamed"]
 
 _STAR: tuple[str, ...] = (
     "uuid",
@@ -55,7 +56,7 @@ def build(query: Fields, context: Context) -> tuple[Question, list[Column]]:
     shown = [part for column in columns for part in column.parts]
     where = "\n    and ".join(_conditions(query, values, context))
     text = f"select {', '.join(shown)}\nfrom events as e\nwhere {where}"
-    groups = [part for column in columns if not column.is_aggregate for part in column.parts]
+    groups = [unnamed(part) for one in columns if not one.is_aggregate for part in one.parts]
     if any(column.is_aggregate for column in columns) and groups:
         text += f"\ngroup by {', '.join(groups)}"
     order = [
@@ -130,7 +131,7 @@ def _conditions(query: Fields, values: Values, context: Context) -> list[str]:
 
 
 def _default_order(columns: Sequence[Column]) -> list[str]:
-    aggregates = [column.parts[0] for column in columns if column.is_aggregate]
+    aggregates = [unnamed(column.parts[0]) for column in columns if column.is_aggregate]
     if "count()" in aggregates:
         return ["count() desc"]
     if aggregates:
@@ -138,7 +139,7 @@ def _default_order(columns: Sequence[Column]) -> list[str]:
     names = [column.name for column in columns]
     if "timestamp" in names or "*" in names:
         return ["timestamp desc"]
-    return [f"{columns[0].parts[0]} asc"]
+    return [f"{unnamed(columns[0].parts[0])} asc"]
 
 
 def _column(text: str, attr: str) -> Column:
@@ -163,6 +164,15 @@ def one_expression(text: str, attr: str, *, order: bool = False) -> str:
     except HogQLError as error:
         raise wrong(attr, f"{text!r} cannot be read: {error.message}") from error
     return text[tree.start : tree.end] + direction
+
+
+def unnamed(text: str) -> str:
+    """Return an expression without the name that it gives itself: one is named only once."""
+    from nightpane.hogql.nodes import Alias
+    from nightpane.hogql.parse import parse_expression
+
+    tree = parse_expression(text)
+    return text[tree.expr.start : tree.expr.end] if isinstance(tree, Alias) else text
 
 
 def has_aggregate(text: str) -> bool:
