@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from tests.gtm.making import container, shop, tag
+from tests.gtm.making import container, shop, tag, variable
 
 from nightpane.errors import GtmError
 from nightpane.gtm.container import Container
@@ -198,6 +198,40 @@ def test_what_was_tried_is_not_proposed_again() -> None:
         assert proposed.operations not in tried
         tried.append(proposed.operations)
     assert len(tried) > 5
+
+
+def test_what_only_a_person_knows_is_not_made_up() -> None:
+    """A label of another conversion, one of two properties, one of two values."""
+    sends = {"conversionId": "{{Const - Conversion ID}}", "conversionLabel": "{{Const - Label}}"}
+    found = container(
+        tag=[
+            tag(1, "GAds - Purchase", "awct", parameter=sends),
+            tag(2, "GAds - Lead", "awct"),
+            tag(3, "GA4 - a", "gaawe", parameter={"measurementIdOverride": "G-ONE"}),
+            tag(4, "GA4 - b", "gaawe", parameter={"measurementIdOverride": "G-TWO"}),
+            tag(5, "GA4 - c", "gaawe"),
+        ],
+        variable=[
+            variable(1, "Const - Conversion ID", "c"),
+            variable(2, "Const - Label", "c"),
+            variable(3, "DLV - value"),
+            variable(4, "DLV - item.value"),
+        ],
+    )
+    verdict, tried = score(found), []
+    while (proposed := propose(verdict, found, tried)) is not None:
+        tried.append(proposed.operations)
+    given = [
+        (one["tag"], name)
+        for operations in tried
+        for one in operations
+        for name in one.get("set", {}).get("parameter", ())
+    ]
+    assert ("2", "conversionId") in given
+    assert not {("2", "conversionLabel"), ("2", "conversionValue")} & set(given)
+    assert ("5", "measurementIdOverride") not in given
+    assert "add_tag" in {one["op"] for operations in tried for one in operations}
+    assert not any(one.get("type") == "gaawe" for operations in tried for one in operations)
 
 
 def test_the_lowest_dimension_with_an_error_comes_first() -> None:

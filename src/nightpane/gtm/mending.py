@@ -136,13 +136,13 @@ def _trigger_for(container: Container, event: str) -> tuple[str, list[Operation]
 
 
 def _measurement(container: Container) -> str | None:
-    """Return the GA4 measurement id as the container's own tags give it, None when none does."""
+    """Return the GA4 measurement id as the container's own tags give it, None when none does, or
+    when they give several: which property is meant, only a person knows."""
     for kind, key in (("gaawe", "measurementIdOverride"), ("gaawe", "measurementId"),
                       ("googtag", "tagId")):  # fmt: skip
-        for tag in container.tags:
-            found = tag.parameter(key) if tag.type == kind else None
-            if isinstance(found, str) and found:
-                return found
+        found = {tag.text(key) for tag in container.tags if tag.type == kind} - {None, ""}
+        if found:
+            return found.pop() if len(found) == 1 else None
     return None
 
 
@@ -180,7 +180,10 @@ def _known_value(container: Container, case: Case) -> str | None:
              "conversionId": "conversion id", "conversionLabel": "label"}  # fmt: skip
     wanted = words.get(case.subject)
     names = [one.name for one in container.variables if wanted and wanted in one.name.lower()]
-    return f"{{{{{names[0]}}}}}" if names else None
+    if case.subject == "conversionLabel":
+        # A label is of one conversion: that of another tag would count this one as the other.
+        names = [one for one in names if not any(one in tag.names_used() for tag in container.tags)]
+    return f"{{{{{names[0]}}}}}" if len(names) == 1 else None
 
 
 def _make_event_ids(cases: Sequence[Case], container: Container) -> _Found:
