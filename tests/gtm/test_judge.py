@@ -64,6 +64,8 @@ def test_a_large_container_is_told_in_words() -> None:
     ("said", "says"),
     [
         ("I would give it a 9 out of 10.", "is no JSON"),
+        (answer()[:-1] + ', "tagCoverage": {"grade": 1, "rationale": "x"}}', "stands twice"),
+        (answer(tagCoverage={"grade": float("nan"), "rationale": "x"}), "NaN is no number"),
         ("{}", "does not grade exactly these: tagCoverage"),
         (answer(extra={"grade": 1, "rationale": "x"}), "does not grade exactly these"),
         (answer(tagCoverage={"grade": 2, "rationale": "x"}), "tagCoverage is 2; it must be"),

@@ -15,6 +15,7 @@ from nightpane.gtm.container import Container
 from nightpane.gtm.corpus import told
 from nightpane.gtm.rubric import Rubric
 from nightpane.gtm.scorer import Verdict
+from nightpane.gtm.strict import strict_json
 
 __all__ = ["Complete", "Grade", "Judge", "blended"]
 
@@ -69,8 +70,8 @@ class Judge:
 
     def _read(self, answer: str, verdict: Verdict) -> Mapping[str, Grade]:
         try:
-            found = json.loads(_unfenced(answer))
-        except (ValueError, RecursionError) as error:
+            found = strict_json(_unfenced(answer))
+        except GtmError as error:
             raise GtmError(f"the judge's answer is no JSON: {error}") from error
         if not isinstance(found, dict) or set(found) != set(verdict.dimensions):
             wanted = ", ".join(verdict.dimensions)
