@@ -52,6 +52,8 @@ export interface RoundScoredProperties {
   direction?: 'max' | 'min' | null
   /** true when the harness measured it, false when it was reported */
   measured?: boolean | null
+  /** why the proposer could have written it; cut at 2,000 characters */
+  reported_because?: string | null
   /** true when the round crashed and has no score */
   crashed?: boolean | null
   /** version of the scorer */
@@ -115,7 +117,7 @@ export interface RoundReverted {
   keep_n_best?: number | null
 }
 
-/** A model has stalled and the next tier takes over. */
+/** A model has stalled and the next tier takes over, or a kept round gives back to the first. */
 export interface ModelEscalated {
   /** the model that stalled */
   from_model: string
@@ -127,6 +129,12 @@ export interface ModelEscalated {
   cost_usd?: number | null
   /** rounds that were kept by then */
   kept_rounds?: number | null
+  /** rounds the model that is left has proposed */
+  tier_rounds?: number | null
+  /** what these have cost (USD) */
+  tier_cost_usd?: number | null
+  /** true when one of these was kept */
+  helped?: boolean | null
   /** why, in a sentence; cut at 2,000 characters */
   reason?: string | null
 }
@@ -705,6 +713,7 @@ const REQUIRED: Partial<Record<EventName, readonly string[]>> = {
 const UNLESS: Record<string, string> = {"score": "crashed"}
 const LONGEST: Partial<Record<EventName, Record<string, number>>> = {
   proposal_generated: {"summary": 2000, "diff": 20000},
+  round_scored: {"reported_because": 2000},
   round_reverted: {"reason": 2000},
   model_escalated: {"reason": 2000},
   'step.plan': {"plan": 500},

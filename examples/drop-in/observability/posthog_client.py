@@ -50,7 +50,8 @@ REQUIRED: dict[str, str] = {
 }
 UNLESS = {"score": "crashed"}
 LONGEST: dict[str, dict[str, int]] = {
-    "proposal_generated": {"summary": 2000, "diff": 20000}, "round_reverted": {"reason": 2000},
+    "proposal_generated": {"summary": 2000, "diff": 20000},
+    "round_scored": {"reported_because": 2000}, "round_reverted": {"reason": 2000},
     "model_escalated": {"reason": 2000}, "step.plan": {"plan": 500},
     "step.tool_called": {"args_json": 2000},
     "step.tool_returned": {"result_json": 2000, "error": 400},
@@ -296,4 +297,4 @@ ENVELOPE = {"project": PROJECT, "client": CLIENT, **git_sha(), "$ignore_sent_at"
 ph: Posthog = _pane.posthog if _pane else open_posthog()
 # Delivers what was tracked so far, within ten seconds; at exit that is done as well.
 flush: Callable[[], object] = (_pane or ph).flush
-# Made by nightpane init, which tells by this digest whether it was changed: 60255eb325e91b84
+# Made by nightpane init, which tells by this digest whether it was changed: 4480cdebe6aa7736

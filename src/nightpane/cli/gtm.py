@@ -116,7 +116,8 @@ def versions(store: str, as_json: bool) -> None:
 @click.argument("run_id")
 @click.argument("number", type=click.IntRange(0))
 @click.argument("output", type=click.Path(path_type=Path, dir_okay=False))
-def restore(store: str, run_id: str, number: int, output: Path) -> None:
+@json_option
+def restore(store: str, run_id: str, number: int, output: Path, as_json: bool) -> None:
     """Write the container that a run had after round NUMBER (0: at its beginning) to OUTPUT."""
     opened = _store(store)
     there = [one for run in opened.runs() if run.run_id == run_id for one in run.versions]
@@ -124,7 +125,9 @@ def restore(store: str, run_id: str, number: int, output: Path) -> None:
     if not kept:
         raise GtmError(f"the run {run_id!r} is not in {store}: 'nightpane gtm versions' lists them")
     opened.container(run_id, max(kept)).write(output)
-    click.echo(f"round {max(kept)} of {run_id} in {output}", err=True)
+    document = {"run_id": run_id, "round": max(kept), "file": str(output)}
+    said = f"round {max(kept)} of {run_id} in {output}"
+    emit(document, as_json=as_json, render=lambda console: console.print(said, markup=False))
 
 
 @command.command("corpus")
