@@ -29,7 +29,7 @@ export function trend(element, rows, annotations) {
     title: panels.map((found, i) => ({
       text: titleOf(found), left: 2, top: 4 + i * EACH, padding: 0,
       textStyle: { color: c.ink, fontSize: 12.5, fontWeight: 600, width: element.clientWidth - 8, overflow: "truncate" } })),
-    grid: panels.map((_, i) => ({ left: 52, right: 62, top: 34 + i * EACH, height, bottom: height ? undefined : much ? 48 : 26 })),
+    grid: panels.map((_, i) => ({ left: 52, right: 70, top: 34 + i * EACH, height, bottom: height ? undefined : much ? 48 : 26 })),
     tooltip: tooltip(c, content),
     xAxis: panels.map((_, i) => axis(c, { gridIndex: i, type: "time", minInterval: 86_400_000, splitLine: { show: false }, ...lone,
       axisLabel: { show: i === panels.length - 1, color: c.soft, hideOverlap: true, formatter: (v) => f.dayOf(new Date(v)) } })),
