@@ -71,8 +71,13 @@ def entity(**fields: Any) -> str:
             '{"exportFormatVersion": 2, "containerVersion": {"tag": 3}}',
             "containerVersion.tag is no",
         ),
+        (
+            '{"exportFormatVersion": 2, "containerVersion": {"accountId": 1}}',
+            "containerVersion.accountId is 1",
+        ),
         (entity(tagId=5), r"containerVersion.tag\[0\].tagId is 5"),
         (entity(tagId="9" * 5000), r"tag\[0\].tagId has 5000 characters"),
+        (entity(fingerprint="9" * 5000), r"tag\[0\].fingerprint has 5000 characters"),
         (entity(firingTriggerId=["9" * 5000]), r"firingTriggerId\[0\] has 5000 characters"),
         (entity(parameter=[{"key": []}]), r"parameter\[0\].key is \[\]"),
         (entity(setupTag=[{"tagName": 1}]), r"setupTag\[0\].tagName is 1"),

@@ -209,6 +209,8 @@ def _check(document: Any) -> None:
     version = document.get("containerVersion")
     if not isinstance(version, dict):
         raise GtmError("containerVersion is missing or no object: this is no container's export")
+    for name in ("accountId", "containerId"):
+        _check_text(version, name, "containerVersion")
     for kind, id_field in ID_FIELDS.items():
         found = version.get(kind, [])
         if not isinstance(found, list):
@@ -228,6 +230,7 @@ def _check_entity(entity: Any, id_field: str, where: str) -> None:
     for name in ("type", "parentFolderId", "fingerprint", "accountId", "containerId"):
         _check_text(entity, name, where)
     _check_id(entity[id_field], f"{where}.{id_field}")
+    _check_id(entity.get("fingerprint", ""), f"{where}.fingerprint")
     for name in ("firingTriggerId", "blockingTriggerId"):
         _check_ids(_list(entity, name, where), f"{where}.{name}")
     _check_parameters(_list(entity, "parameter", where), f"{where}.parameter")

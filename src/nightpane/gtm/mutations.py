@@ -203,7 +203,7 @@ def _fingerprint(version: Mapping[str, Any]) -> str:
         int(one["fingerprint"])
         for kind in ID_FIELDS
         for one in version.get(kind, ())
-        if one.get("fingerprint", "")[:40].isdecimal()
+        if one.get("fingerprint", "").isdecimal()
     ]
     return str(max(found, default=0) + 1)
 
