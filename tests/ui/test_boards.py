@@ -256,9 +256,7 @@ def many() -> list[dict[str, Any]]:
     ]
 
 
-def test_many_rounds_are_paged(
-    tmp_path_factory: pytest.TempPathFactory, tab: Fresh
-) -> None:
+def test_many_rounds_are_paged(tmp_path_factory: pytest.TempPathFactory, tab: Fresh) -> None:
     with LocalServer(tmp_path_factory.mktemp("many")) as server:
         send(server, many())
         seen = tab()
