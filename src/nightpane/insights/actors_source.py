@@ -132,8 +132,9 @@ def _of_funnel(query: Fields, insight: Fields, context: Context, values: Values)
     missed = values.place(abs(step))
     tests.append(f"moments[{reached}] > 0")
     tests.append(f"(moments[{missed}] = 0 or {missed} = {reached})")
-    tail = f"\nwhere {' and '.join(tests)}"
-    stages.add("distinct actor as actor_id", every=False, tail=tail)
+    # Not a WHERE: ClickHouse would take it through all stages, twice as long for each of them.
+    tail = f"\ngroup by actor\nhaving countIf({' and '.join(tests)}) > 0"
+    stages.add("actor as actor_id", every=False, tail=tail)
     funnels_query.refuse_deep(stages, insight)
     return Source(stages.text(""))
 
