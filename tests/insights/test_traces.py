@@ -59,7 +59,7 @@ def events() -> list[StoredEvent]:
     for number, trace in enumerate(("trace-97", "trace-98", "trace-99")):
         for minute, project in ((number, "alpha"), (9 - number, "late")):
             at = START + timedelta(days=14, minutes=minute)
-            add("$ai_span", at, "agent-2", _ai_trace_id=trace, project=project)
+            add("$ai_span", at, "agent-2", _ai_trace_id=trace, project=project, _ai_input_tokens=9)
     return found
 
 
@@ -166,10 +166,18 @@ def test_pages_hold_every_trace_once(ask: Ask) -> None:
     assert [row["id"] for one in pages for row in one["results"]] == newest_first()
 
 
+def filtered(since: datetime, until: datetime, project: str, tokens: int) -> dict[str, Any]:
+    filters = [
+        {"type": "event", "key": "project", "operator": "exact", "value": [project]},
+        {"type": "event", "key": "$ai_input_tokens", "operator": "gt", "value": tokens},
+    ]
+    span = {"date_from": since.isoformat(), "date_to": until.isoformat(), "explicitDate": True}
+    return {"kind": "TracesQuery", "dateRange": span, "properties": filters}
+
+
 def test_pages_with_filters_are_cut_by_whole_traces(ask: Ask) -> None:
     """The order is that of the traces' begin, also where another event is the one that fits."""
-    filters = [{"type": "event", "key": "project", "operator": "exact", "value": "late"}]
-    node = {"kind": "TracesQuery", "dateRange": {"date_from": "all"}, "properties": filters}
+    node = filtered(START, START + timedelta(days=15), "late", 8)
     pages = [ask({**node, "limit": 1, "offset": offset}) for offset in range(4)]
     found = [[row["id"] for row in one["results"]] for one in pages]
     assert found == [["trace-99"], ["trace-98"], ["trace-97"], []]
@@ -177,12 +185,7 @@ def test_pages_with_filters_are_cut_by_whole_traces(ask: Ask) -> None:
 
 def test_filters_choose_traces_and_show_them_whole(ask: Ask) -> None:
     since, until = START + timedelta(days=3), START + timedelta(days=6)
-    span = {"date_from": since.isoformat(), "date_to": until.isoformat(), "explicitDate": True}
-    filters = [
-        {"type": "event", "key": "project", "operator": "exact", "value": ["alpha"]},
-        {"type": "event", "key": "$ai_input_tokens", "operator": "gt", "value": 250},
-    ]
-    response = ask({"kind": "TracesQuery", "dateRange": span, "properties": filters})
+    response = ask(filtered(since, until, "alpha", 250))
     chosen = {
         trace
         for trace, inside in traces().items()
