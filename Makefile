@@ -28,9 +28,12 @@ dev: .venv/.installed-dev
 demo: venv
 	@$(BIN)/nightpane demo $(ARGS)
 
-# A file's tests share a server, so they stay together.
+# A file's tests share a server, so they stay together. One worker more than there are processors:
+# much of the time is waiting for servers and browsers.
+WORKERS ?= $(shell expr $$(nproc) + 1)
+
 test: dev
-	@$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --maxprocesses 4 --dist loadfile $(ARGS)
 
 lint: dev
 	$(BIN)/ruff format --check .

@@ -24,7 +24,7 @@ def report(server: LocalServer, folder: Path, **options: object) -> Result:
     return optimize(server.query(), asked, target=target)
 
 
-@pytest.fixture(scope="module", params=[1, 2], ids="seed {}".format)
+@pytest.fixture(scope="module", params=[1], ids="seed {}".format)
 def planted(
     server: LocalServer, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Planted, Result]:

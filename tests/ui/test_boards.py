@@ -1,4 +1,4 @@
-"""The boards on the page: files, annotations, dates, keys, accessibility, and many rounds."""
+"""The boards on the page: files, annotations, dates, keys, accessibility."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ from nightpane.boards import BOARDS
 from nightpane.testing import LocalServer
 
 Fresh = Callable[..., Tab]
-MANY = 20_000
 NOTES = ((EVENING + timedelta(hours=1), f"New prompt {HARM}"), (EVENING, "Deploy"))
 
 
@@ -238,34 +237,3 @@ def test_a_bad_filter_is_a_400_that_says_so(
     answer = requests.get(address, params=parameters, headers=headers, timeout=10)
     assert answer.status_code == 400
     assert said in answer.json()["detail"]
-
-
-def many() -> list[dict[str, Any]]:
-    """Return one event each for many rounds of one run, the newest last."""
-    end = datetime(2026, 3, 8, 23, tzinfo=UTC)
-    envelope = {"project": "many", "run_id": "many", "metric": "m", "direction": "max"}
-    return [
-        event(
-            "round_scored",
-            end - timedelta(milliseconds=100 * (MANY - i)),
-            **envelope,
-            round_id=f"round-{i:06}",
-            score=i,
-        )
-        for i in range(MANY)
-    ]
-
-
-def test_many_rounds_are_paged(tmp_path_factory: pytest.TempPathFactory, tab: Fresh) -> None:
-    with LocalServer(tmp_path_factory.mktemp("many")) as server:
-        send(server, many())
-        seen = tab()
-        page = seen.open(url(server))
-        page.select_option("[name=run]", "many")
-        page.wait_for_selector("#rounds :text('Of run many')")
-        assert page.locator("#rounds tbody tr").count() == 50
-        assert page.inner_text("#rounds tbody tr a.id") == f"d-{MANY - 1:06}"
-        page.get_by_role("button", name="Older").click()
-        page.wait_for_selector("#rounds :text('51 to 100')")
-        assert page.inner_text("#rounds tbody tr a.id") == f"d-{MANY - 51:06}"
-        assert seen.faults == []
