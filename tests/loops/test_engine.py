@@ -227,5 +227,5 @@ def told(server: LocalServer, run_id: str) -> dict[str, Any]:
     counts = {event: count for event, count, _ in answer.rows}
     for event, count, distinct in answer.rows:
         assert count == distinct or event == "stop_triggered", event
-    counts["ended"] = counts["round_kept"] + counts["round_reverted"]
+    counts["ended"] = counts.get("round_kept", 0) + counts.get("round_reverted", 0)
     return counts
