@@ -51,7 +51,7 @@ IDS = st.one_of(
 
 
 @given(one=FILTERS, properties=PROPERTIES, version=st.sampled_from([1, 2]))
-@settings(max_examples=400)
+@settings(max_examples=200)
 def test_every_operator(one: dict[str, Any], properties: dict[str, Any], version: int) -> None:
     try:
         expected = sdk.match_property(one, properties, version)
@@ -194,7 +194,7 @@ def client() -> Any:
     groups=st.sampled_from([{}, {"company": "acme"}]),
     enrolled=st.sampled_from([None, True, "true", False]),
 )
-@settings(max_examples=250)
+@settings(max_examples=150)
 def test_whole_flags(
     client: Any,
     made: list[dict[str, Any]],

@@ -116,7 +116,7 @@ def test_killed_at_every_point_nothing_is_lost_or_repeated(
     assert commits[:-1][::-1] == kept
     counts = told(server, journal[0]["run_id"])
     assert counts["round_started"] == counts["ended"] == rounds
-    assert counts["round_kept"] == sum(entry["kept"] for entry in decided)
+    assert counts.get("round_kept", 0) == sum(entry["kept"] for entry in decided)
     assert counts["stop_triggered"] == 1
 
 
