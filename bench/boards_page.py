@@ -32,9 +32,11 @@ from boards import fill
 from nightpane.store import Store
 from nightpane.testing import LocalServer
 
-_DONE = """() => document.querySelector("main[aria-busy=false] #boards > section") &&
-  [...document.querySelectorAll("#boards > section[aria-busy=true]")].every(
-    (section) => section.getBoundingClientRect().top > innerHeight)"""
+_DONE = """() => document.querySelector("#headline, #boards > section") &&
+  !document.querySelector("#night:empty") &&
+  [...document.querySelectorAll("main, #boards > section")].every((element) =>
+    element.ariaBusy !== "true" || element.getBoundingClientRect().top > innerHeight ||
+    (element.id === "main" && innerHeight < 2000))"""
 _HEIGHTS = {"ms": 900, "all_ms": 9000}
 _AFTER_START_S = 3.0  # the server reads its texts in the background
 

@@ -14,10 +14,12 @@ from tests.pane_events import event, send
 from tests.ui.axe import violations
 from tests.ui.conftest import EVENING, HARM, Tab, night, url
 
+from nightpane import ui
 from nightpane.boards import BOARDS
 from nightpane.testing import LocalServer
 
 Fresh = Callable[..., Tab]
+STATIC = f"/pane/static/{ui.version()}"
 NOTES = ((EVENING + timedelta(hours=1), f"New prompt {HARM}"), (EVENING, "Deploy"))
 
 
@@ -104,22 +106,23 @@ def test_annotations_are_lines_with_their_text(server: LocalServer, tab: Fresh) 
     page = seen.open(url(server))
     page.wait_for_selector("#board-score-trend canvas")
     marks = page.evaluate(
-        """async () => {
-          const { marks } = await import("/pane/static/js/boards/annotations.js");
-          const { annotations } = await import("/pane/static/js/api.js");
+        """async (files) => {
+          const { marks } = await import(`${files}/js/boards/annotations.js`);
+          const { annotations } = await import(`${files}/js/api.js`);
           const all = await annotations();
           const at = all.map((entry) => entry.at);
           return marks({}, all, at[0], at[1]).data.map((mark) => [mark.xAxis, mark.text]);
-        }"""
+        }""",
+        STATIC,
     )
     told = sorted(NOTES)
     assert marks == [[at.timestamp() * 1000, text] for at, text in told]
     assert seen.faults == []
 
 
-DRAWN = """async ([board, rows, annotations]) => {
-  const { drawerOf } = await import("/pane/static/js/boards/drawers.js");
-  const echarts = await import("/pane/static/vendor/echarts-6.1.0/echarts.esm.min.js");
+DRAWN = """async ([files, board, rows, annotations]) => {
+  const { drawerOf } = await import(`${files}/js/boards/drawers.js`);
+  const echarts = await import(`${files}/vendor/echarts-6.1.0/echarts.esm.min.js`);
   const element = document.createElement("div");
   element.style.width = element.style.height = "400px";
   document.body.append(element);
@@ -136,7 +139,7 @@ def drawn(page: Any, slug: str, rows: list[dict[str, Any]], annotations: Any = (
     told = {"slug": slug, "name": board.name, "question": board.question, "x": board.x}
     told |= {"y": board.y, "series": board.series, "display": board.display}
     told |= {"annotated": board.annotated}
-    return page.evaluate(DRAWN, [told, rows, list(annotations)])
+    return page.evaluate(DRAWN, [STATIC, told, rows, list(annotations)])
 
 
 def test_what_a_colour_or_a_bar_cannot_tell_is_written_beside_it(

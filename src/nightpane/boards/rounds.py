@@ -1,8 +1,9 @@
 """One row per round: the subquery every board and the digest build on.
 
 Rounds are told apart by ``round_id`` and never by agent, so two agents in one round count once.
-Three flat steps (an event's values, a round's, what follows from them), since the grammar's parser
-takes time that doubles with each call inside a call.
+Flat steps (an event's values, a round's, what follows from them), since the grammar's parser takes
+time that doubles with each call inside a call. A round's model calls are summed by themselves and
+joined to it: a third of the events make most of the columns, the others only a sum.
 """
 
 from __future__ import annotations
@@ -29,9 +30,7 @@ def _words(names: tuple[str, ...]) -> str:
     return "(" + ", ".join(f"'{name}'" for name in names) + ")"
 
 
-# Step 1: what each event says. A call that used tokens and cost exactly nothing is one whose price
-# nobody knew, unless it says where the price comes from. A call that Token Machine routed and
-# priced is its: the generation of the same span is set aside.
+# Step 1: what each event says.
 _OF_EVENT: dict[str, str] = {
     "said_project": "properties.project",
     "said_client": "properties.client",
@@ -44,12 +43,6 @@ _OF_EVENT: dict[str, str] = {
     "said_delta": "toFloat(properties.delta)",
     "said_cost": "toFloat(properties.cost_usd)",
     "said_agent": "properties.agent",
-    "billed": "toFloat(properties.$ai_total_cost_usd)",
-    "call_cost": f"if(event = '{ROUTED}', ifNull(said_cost, billed), billed)",
-    "call_tokens": "toFloat(properties.$ai_input_tokens)",
-    "price_source": "properties.$ai_cost_model_source",
-    "price": "if(call_cost = 0 and call_tokens > 0 and price_source is null, null, call_cost)",
-    "is_call": f"event in {_words((*MODEL_CALLS, ROUTED))}",
     "is_end": "event in ('round_kept', 'round_reverted')",
     "is_proposal": "event = 'proposal_generated'",
 }
@@ -62,7 +55,6 @@ _OF_ROUND: dict[str, str] = {
     "did_scored": "countIf(event = 'round_scored') > 0",
     "did_kept": "countIf(event = 'round_kept') > 0",
     "did_reverted": "countIf(event = 'round_reverted') > 0",
-    "core_events": "countIf(not is_call)",
     "project": "any(said_project)",
     "some_client": "any(said_client)",
     "run": "any(said_run)",
@@ -77,9 +69,6 @@ _OF_ROUND: dict[str, str] = {
     "proposal_cost": "sumIf(said_cost, is_proposal)",
     "proposals": "countIf(is_proposal)",
     "priced_proposals": "countIf(is_proposal and said_cost is not null)",
-    "calls": "countIf(is_call)",
-    "priced_calls": "count(price)",
-    "calls_cost": "sum(price)",
 }
 # Step 3: what follows. Of two scores the one with more goodness is the better. A cost is the
 # first that is known: said at the round's end, at its proposals, by its calls.
@@ -100,7 +89,6 @@ _NEEDS: dict[str, tuple[str, ...]] = {
     "client": ("some_client",),
     "kept": ("did_kept",),
     "reverted": ("did_reverted",),
-    "core_events": ("is_call",),
     "direction": ("some_direction",),
     "score": ("failure_mode", "last_score"),
     "goodness": ("direction", "score"),
@@ -119,11 +107,6 @@ _NEEDS: dict[str, tuple[str, ...]] = {
     "proposal_cost": ("said_cost", "is_proposal"),
     "proposals": ("is_proposal",),
     "priced_proposals": ("said_cost", "is_proposal"),
-    "calls": ("is_call",),
-    "priced_calls": ("price",),
-    "calls_cost": ("price",),
-    "price": ("call_cost", "call_tokens", "price_source"),
-    "call_cost": ("said_cost", "billed"),
     "agents": ("said_agent",),
 }
 _ALWAYS = ("project", "client")
@@ -134,21 +117,20 @@ def per_round(scope: Scope, columns: tuple[str, ...]) -> str:
     """Return a subquery with one row per round: ``round_id``, ``started_at``, ``ended_at``,
     project, client, and the columns asked for; ``did_started`` tells that it has such an event.
 
-    Model calls are read only when a cost is asked for. Raises KeyError for an unknown column.
+    Model calls are read only when a cost is asked for; of two reports of one call, one counts.
+    Raises KeyError for an unknown column.
     """
-    costs = bool(_COSTS & set(columns))
     if scope.agent is not None:
         columns = (*columns, "agents")
     if scope.run_id is not None:
         columns = (*columns, "run")
-    needed = _all_needed((*_ALWAYS, *columns, *(("core_events",) if costs else ())))
+    needed = _all_needed((*_ALWAYS, *columns))
     step1 = [f"{text} as {name}" for name, text in _OF_EVENT.items() if name in needed]
     step2 = [f"{text} as {name}" for name, text in _OF_ROUND.items() if name in needed]
     step3 = [f"{text} as {name}" for name, text in _DERIVED.items() if name in needed]
     kept = [name for name in _OF_ROUND if name in (*_ALWAYS, *columns)]
-    key = "ifNull(properties.round_id, properties.$ai_trace_id)" if costs else "properties.round_id"
-    events = (*CORE, *MODEL_CALLS, ROUTED) if costs else CORE
-    return _steps(scope, key, _words(events), costs, step1, step2, [*kept, *step3])
+    calls = _calls(scope) if _COSTS & set(columns) else ""
+    return _steps(scope, calls, step1, step2, [*kept, *step3])
 
 
 def is_set_aside(scope: Scope) -> str:
@@ -168,22 +150,8 @@ def is_set_aside(scope: Scope) -> str:
             )"""  # noqa: S608 (fixed texts only: values are placeholders)
 
 
-def _steps(
-    scope: Scope,
-    key: str,
-    events: str,
-    costs: bool,
-    step1: list[str],
-    step2: list[str],
-    step3: list[str],
-) -> str:
-    own = ("min(timestamp)", "max(timestamp)")
-    conditions, of_rounds = scope.events(), scope.rounds()
-    if costs:
-        own = ("minIf(timestamp, not is_call)", "maxIf(timestamp, not is_call)")
-        conditions = [*conditions, f"not ({is_set_aside(scope)})"]
-        of_rounds = ["core_events > 0", *of_rounds]
-    also = "".join(f"\n                and {condition}" for condition in conditions)
+def _steps(scope: Scope, calls: str, step1: list[str], step2: list[str], step3: list[str]) -> str:
+    of_rounds = scope.rounds()
     where = "\n    where " + "\n        and ".join(of_rounds) if of_rounds else ""
     return f"""(
     select
@@ -194,22 +162,54 @@ def _steps(
     from (
         select
             round_id,
-            {own[0]} as started_at,
-            {own[1]} as ended_at,
+            min(timestamp) as started_at,
+            max(timestamp) as ended_at,
             {_lines(step2, 12)}
         from (
             select
                 event,
                 timestamp,
-                {key} as round_id,
+                properties.round_id as round_id,
                 {_lines(step1, 16)}
             from events
-            where event in {events}{also}
+            where event in {_words(CORE)}{_and(scope.events(), 16)}
         )
         where round_id is not null
         group by round_id
-    ){where}
+    ) as rounds{calls}{where}
 )"""  # noqa: S608 (fixed texts only: values are placeholders)
+
+
+def _calls(scope: Scope) -> str:
+    """Return the join of each round's model calls. A call that used tokens and cost exactly nothing
+    is one whose price nobody knew, unless it says where the price comes from."""
+    conditions = [*scope.events(), f"not ({is_set_aside(scope)})"]
+    return f"""
+    left join (
+        select
+            call_round,
+            count() as calls,
+            count(price) as priced_calls,
+            sum(price) as calls_cost
+        from (
+            select
+                ifNull(properties.round_id, properties.$ai_trace_id) as call_round,
+                toFloat(properties.$ai_total_cost_usd) as billed,
+                ifNull(toFloat(properties.cost_usd), billed) as routed_cost,
+                if(event = '{ROUTED}', routed_cost, billed) as call_cost,
+                toFloat(properties.$ai_input_tokens) as tokens,
+                properties.$ai_cost_model_source as price_source,
+                if(call_cost = 0 and tokens > 0 and price_source is null, null, call_cost) as price
+            from events
+            where event in {_words((*MODEL_CALLS, ROUTED))}{_and(conditions, 16)}
+        )
+        where call_round is not null
+        group by call_round
+    ) as spent on spent.call_round = rounds.round_id"""  # noqa: S608 (fixed texts only)
+
+
+def _and(conditions: list[str], indent: int) -> str:
+    return "".join(f"\n{' ' * indent}and {condition}" for condition in conditions)
 
 
 def _lines(columns: list[str], indent: int) -> str:

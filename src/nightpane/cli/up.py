@@ -49,7 +49,7 @@ def command(
     try:
         from nightpane.server.auth import is_loopback
         from nightpane.server.run import serve
-    except ImportError as error:
+    except ModuleNotFoundError as error:
         raise MissingExtraError("server") from error
     settings = load(data_dir=data_dir, find_server=False)
     if not is_loopback(host):

@@ -36,6 +36,7 @@ from nightpane.server import (
     management,
     mcp_tools,
     otlp,
+    page_files,
     pane,
     query,
     remote_config,
@@ -47,6 +48,7 @@ from nightpane.server.capture import Intake, Limits
 from nightpane.server.cors import OpenRoutes, is_open
 from nightpane.server.errors import ApiRefusal, CaptureRefusal, api_error, on_refusal
 from nightpane.server.flag_state import FlagState
+from nightpane.server.kept_answers import Kept
 from nightpane.server.keys import Keys
 from nightpane.store import Store
 
@@ -57,6 +59,7 @@ _PARTS = (
     capture_v1,
     capture_ai,
     otlp,
+    page_files,
     pane,
     console,
     kept_answers,
@@ -113,6 +116,7 @@ def create_app(
     )
     app.router.redirect_slashes = False
     app.state.store = store
+    app.state.kept = Kept()
     app.state.definitions = definitions or Definitions.in_memory()
     app.state.flags = FlagState(app.state.definitions, store)
     app.state.keys = keys

@@ -10,7 +10,7 @@ from typing import Any
 
 import anyio.to_thread
 from starlette.requests import Request
-from starlette.responses import FileResponse, Response
+from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from nightpane import hogql
@@ -20,11 +20,10 @@ from nightpane.server.auth import require_personal_key
 from nightpane.server.body import MIB, read_body
 from nightpane.server.errors import ApiRefusal, CaptureRefusal
 from nightpane.server.hogql_run import explain, parquet
-from nightpane.server.pane import HEADERS
+from nightpane.server.page_files import HEADERS, html
 from nightpane.server.rest import get, invalid
 from nightpane.store import Store
 from nightpane.store.json_text import loads
-from nightpane.ui import CONSOLE
 
 __all__ = ["routes"]
 
@@ -35,7 +34,7 @@ _BODY_S = 30.0
 @behind_token
 async def page(request: Request) -> Response:  # noqa: ARG001 (the page is the same for all)
     """Serve the console."""
-    return FileResponse(CONSOLE, headers=HEADERS, media_type="text/html")
+    return html("console.html")
 
 
 def _names(request: Request) -> dict[str, Any]:

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from collections.abc import Mapping
+from typing import Any
 
+import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
@@ -17,7 +20,7 @@ from nightpane.server.auth import require_personal_key
 from nightpane.server.errors import JsonResponse
 from nightpane.server.query import ask
 
-__all__ = ["Kept", "kept_of", "routes"]
+__all__ = ["Kept", "routes", "rows_key"]
 
 _MOST = 256
 _MOST_BYTES = 512 * 1024
@@ -54,13 +57,18 @@ class Kept:
                 self._found.popitem(last=False)
 
 
+def rows_key(query: str, values: Mapping[str, Any]) -> Key:
+    """Return the key of a question's rows."""
+    return "rows", orjson.dumps([query, values], option=orjson.OPT_SORT_KEYS)
+
+
 async def rows(request: Request) -> Response:
     """Answer as ``POST …/query/`` does, from what is kept when nothing has arrived since."""
     require_personal_key(request)
-    key = ("rows", await request.body()) if _is_small(request) else None
+    key = _asked(await request.body()) if _is_small(request) else None
     if key is None:
         return await ask(request)
-    kept, mark = kept_of(request), request.app.state.store.mark
+    kept, mark = request.app.state.kept, request.app.state.store.mark
     content = kept.get(mark, key)
     if content is not None:
         return Response(content, media_type="application/json")
@@ -68,6 +76,20 @@ async def rows(request: Request) -> Response:
     if answer.status_code == 200:
         kept.put(mark, key, bytes(answer.body))
     return answer
+
+
+def _asked(raw: bytes) -> Key | None:
+    """Return the key of what a body asks, None when it asks for more than a question's rows."""
+    try:
+        body = orjson.loads(raw)
+    except orjson.JSONDecodeError:
+        return None  # refused where it is read in full
+    node = body.get("query") if isinstance(body, dict) and len(body) == 1 else None
+    match node:
+        case {"kind": "HogQLQuery", "query": str(query), **more} if not set(more) - {"values"}:
+            return rows_key(query, more.get("values", {}))
+        case _:
+            return None
 
 
 async def mark(request: Request) -> Response:
@@ -79,15 +101,6 @@ async def mark(request: Request) -> Response:
 def _is_small(request: Request) -> bool:
     length = request.headers.get("content-length", "")
     return length.isdecimal() and int(length) < _MOST_BYTES
-
-
-def kept_of(request: Request) -> Kept:
-    """Return what the server keeps."""
-    state = request.app.state
-    kept: Kept | None = getattr(state, "kept_answers", None)
-    if kept is None:
-        kept = state.kept_answers = Kept()
-    return kept
 
 
 routes: list[BaseRoute] = [

@@ -1,51 +1,38 @@
-"""The page: its files, the digest behind "last night", and the definitions of its boards.
+"""The page: the digest behind "last night", and the definitions of its boards.
 
-The page's script asks the query API for the boards' rows, so nothing here runs a board. Every
-answer carries a policy under which no script runs but our own files, whatever the data holds.
+The page's script asks the query API for the boards' rows, so nothing here runs a board.
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
-from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+import orjson
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import QueryParams
 from starlette.requests import Request
-from starlette.responses import FileResponse, JSONResponse, Response
-from starlette.routing import BaseRoute, Mount, Route
-from starlette.staticfiles import StaticFiles
-from starlette.types import Scope as AsgiScope
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route
 
 from nightpane import digest
 from nightpane.boards import BOARDS, LISTS, ROUNDS, Board, Scope
+from nightpane.definitions import Definitions
 from nightpane.digest import Night, night_of
 from nightpane.errors import ConfigError
 from nightpane.server.auth import page as behind_token
 from nightpane.server.auth import require_personal_key
-from nightpane.server.kept_answers import kept_of
+from nightpane.server.kept_answers import Kept
+from nightpane.server.page_files import HEADERS, html
 from nightpane.server.query import InProcessQuery
 from nightpane.store import Store
-from nightpane.ui import STATIC, TEMPLATE, VENDORED
 
-__all__ = ["HEADERS", "asked_by", "routes", "scope_of"]
+__all__ = ["answered", "asked_by", "last_zone", "routes", "scope_of"]
 
-HEADERS = {
-    "Content-Security-Policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
-        "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-    ),
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cache-Control": "no-cache",
-}
-_FOREVER = {"Cache-Control": "public, max-age=31536000, immutable"}
+_KIND = "page"
 _RANGES = {"7d": 7, "30d": 30, "90d": 90}
 _AGENTS = """select properties.agent as agent
 from events
@@ -58,12 +45,16 @@ limit 200"""
 @behind_token
 async def page(request: Request) -> Response:  # noqa: ARG001 (the page is the same for all)
     """Serve the page itself."""
-    return FileResponse(TEMPLATE, headers=HEADERS, media_type="text/html")
+    return html("index.html")
 
 
 async def night_digest(request: Request) -> Response:
     """Serve the digest of ``night`` (a date), ``project``, ``client`` in the zone ``tz``."""
-    return await _kept(request, "digest", _digest)
+    require_personal_key(request)
+    answer = await _kept(request, "digest")
+    if answer.status_code == 200 and (zone := request.query_params.get("tz")):
+        await run_in_threadpool(_keep_zone, request.app.state.definitions, zone)
+    return answer
 
 
 async def definitions(request: Request) -> Response:
@@ -71,26 +62,45 @@ async def definitions(request: Request) -> Response:
 
     Without ``night`` they are about the digest's. ``mark`` is the store's, read before all else.
     """
-    return await _kept(request, "boards", _definitions)
-
-
-async def _kept(
-    request: Request, name: str, make: Callable[[Store, QueryParams], dict[str, Any]]
-) -> Response:
-    """Answer with what is kept for these parameters, or with what is made of them now."""
     require_personal_key(request)
-    given, kept, store = request.query_params, kept_of(request), request.app.state.store
-    mark = store.mark
-    key = (name, f"{datetime.now(UTC):%Y-%m-%dT%H} {given}".encode())  # a new hour, a new night
-    if content := kept.get(mark, key):
-        return Response(content, headers=HEADERS, media_type="application/json")
+    return await _kept(request, "boards")
+
+
+async def _kept(request: Request, name: str) -> Response:
+    state, given = request.app.state, request.query_params
     try:
-        made = await run_in_threadpool(make, store, given)
+        content = await run_in_threadpool(answered, state.kept, state.store, name, given)
     except ConfigError as error:
         return _refused(error)
-    answer = JSONResponse({**made, "mark": mark}, headers=HEADERS)
-    kept.put(mark, key, bytes(answer.body))
-    return answer
+    return Response(content, headers=HEADERS, media_type="application/json")
+
+
+def answered(kept: Kept, store: Store, name: str, given: QueryParams) -> bytes:
+    """Return the JSON of the page's ``digest`` or ``boards`` for its parameters, kept or made now.
+
+    Raises ConfigError for a wrong parameter, and what a query raises.
+    """
+    mark = store.mark
+    key = (name, f"{datetime.now(UTC):%Y-%m-%dT%H} {given}".encode())  # a new hour, a new night
+    content = kept.get(mark, key)
+    if content is None:
+        made = {**_MAKE[name](store, given), "mark": mark}
+        content = orjson.dumps(made)
+        kept.put(mark, key, content)
+    return content
+
+
+def last_zone(definitions: Definitions) -> str | None:
+    """Return the time zone of the browser that opened the page last, None before any did."""
+    return next((str(page["zone"]) for page in definitions.list(_KIND)), None)
+
+
+def _keep_zone(definitions: Definitions, zone: str) -> None:
+    found = definitions.list(_KIND)
+    if not found:
+        definitions.create(_KIND, {"zone": zone})
+    elif found[0]["zone"] != zone:
+        definitions.update(_KIND, found[0]["id"], {"zone": zone})
 
 
 def _digest(store: Store, given: QueryParams) -> dict[str, Any]:
@@ -108,6 +118,12 @@ def _definitions(store: Store, given: QueryParams) -> dict[str, Any]:
     zone, date, now = _zone(given.get("tz")), _date(given.get("night")), datetime.now(UTC)
     newest = digest.newest(InProcessQuery(store), scope_of(given), now)
     return {"is_empty": newest is None, **asked_by(given, night_of(date or newest or now, zone))}
+
+
+_MAKE: Mapping[str, Callable[[Store, QueryParams], dict[str, Any]]] = {
+    "digest": _digest,
+    "boards": _definitions,
+}
 
 
 def scope_of(given: QueryParams) -> Scope:
@@ -214,25 +230,8 @@ def _refused(error: ConfigError) -> Response:
     return JSONResponse(body, status_code=400, headers=HEADERS)
 
 
-class _Files(StaticFiles):
-    """The page's files; the chart library, whose folder carries its version, is kept for good."""
-
-    def file_response(
-        self,
-        full_path: str | os.PathLike[str],
-        stat_result: os.stat_result,
-        scope: AsgiScope,
-        status_code: int = 200,
-    ) -> Response:
-        answer = super().file_response(full_path, stat_result, scope, status_code)
-        versioned = Path(full_path).is_relative_to(STATIC / "vendor" / VENDORED)
-        answer.headers.update(HEADERS | (_FOREVER if versioned else {}))
-        return answer
-
-
 routes: list[BaseRoute] = [
     Route("/", page, methods=["GET"]),
     Route("/pane/digest", night_digest, methods=["GET"]),
     Route("/pane/boards", definitions, methods=["GET"]),
-    Mount("/pane/static", _Files(directory=STATIC)),
 ]

@@ -33,7 +33,7 @@ from nightpane.server.hogql_run import InProcessQuery, compile_for, explain, run
 from nightpane.server.insights import answer_insight
 from nightpane.store import Store
 
-__all__ = ["KINDS", "InProcessQuery", "answer_node", "routes", "run_hogql", "unwrap"]
+__all__ = ["KINDS", "InProcessQuery", "answer_node", "as_json", "routes", "run_hogql", "unwrap"]
 
 _BODY_BYTES = 2 * MIB
 _BODY_S = 30.0
@@ -66,7 +66,7 @@ async def ask(request: Request) -> Response:
         detail = f"ClickHouse error while executing query. {explain(error)}"
         return api_error(500, "server_error", "error", detail)
     _remember(state, body.get("client_query_id"), answer)
-    return _json(answer)
+    return as_json(answer)
 
 
 async def status(request: Request) -> Response:
@@ -76,7 +76,7 @@ async def status(request: Request) -> Response:
     found = _log(request.app.state).get(request.path_params["query_id"])
     if found is None:
         raise ApiRefusal(404, "invalid_request", "not_found", "Not found.")
-    return _json({"query_status": found})
+    return as_json({"query_status": found})
 
 
 async def cancel(request: Request) -> Response:
@@ -84,7 +84,7 @@ async def cancel(request: Request) -> Response:
     require_personal_key(request)
     _check_project(request)
     _log(request.app.state).pop(request.path_params["query_id"], None)
-    return _json({"message": "Query cancelled"})
+    return as_json({"message": "Query cancelled"})
 
 
 def answer_node(
@@ -290,7 +290,8 @@ def _remember(state: Any, query_id: Any, answer: dict[str, Any]) -> None:
         answer["query_status"] = found
 
 
-def _json(content: object) -> Response:
+def as_json(content: object) -> Response:
+    """Return a response with the JSON of the content, integers of any size in it."""
     try:
         return JsonResponse(content)
     except TypeError:

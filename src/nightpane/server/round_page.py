@@ -11,16 +11,15 @@ from typing import Any
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import FileResponse, Response
+from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from nightpane import replay
 from nightpane.server.auth import page as behind_token
 from nightpane.server.auth import require_personal_key
 from nightpane.server.errors import JsonResponse, api_error
-from nightpane.server.pane import HEADERS
+from nightpane.server.page_files import HEADERS, html
 from nightpane.server.query import InProcessQuery
-from nightpane.ui import TEMPLATE
 
 __all__ = ["routes"]
 
@@ -30,8 +29,7 @@ _MAX_UUIDS = 20
 @behind_token
 async def page(request: Request) -> Response:  # noqa: ARG001 (the page is the same for all)
     """Serve the page of a round."""
-    template = TEMPLATE.with_name("round.html")
-    return FileResponse(template, headers=HEADERS, media_type="text/html")
+    return html("round.html")
 
 
 async def tree(request: Request) -> Response:

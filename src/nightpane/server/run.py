@@ -20,10 +20,10 @@ import uvicorn
 from nightpane import hogql, prices
 from nightpane.definitions import Definitions
 from nightpane.errors import ConfigError
+from nightpane.server.ahead import working_ahead
 from nightpane.server.app import create_app
 from nightpane.server.keys import Keys, load_or_create
 from nightpane.server.protocol import GuardedProtocol
-from nightpane.server.warm_up import warming_up
 from nightpane.store import Store
 
 __all__ = ["serve"]
@@ -59,8 +59,9 @@ def serve(
         keys = load_or_create(store.data_dir)
         address = _address(host, listener)
         store.announce(address)
+        app = create_app(store, keys, definitions=definitions, prices=own_prices, bind_host=host)
         config = uvicorn.Config(
-            create_app(store, keys, definitions=definitions, prices=own_prices, bind_host=host),
+            app,
             http=GuardedProtocol,
             loop="uvloop",
             ws="none",
@@ -82,7 +83,7 @@ def serve(
 
         try:
             with (
-                warming_up(store),
+                working_ahead(store, definitions, app.state.kept),
                 asyncio.Runner(loop_factory=config.get_loop_factory()) as runner,
             ):
                 runner.run(_until_signalled(_Server(config, ready), listener))

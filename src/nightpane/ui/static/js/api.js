@@ -1,5 +1,7 @@
 // Asking the server: its own pages (the digest, the boards' definitions and rows) and PostHog's API.
 
+import * as address from "./address.js";
+
 export class Refused extends Error {}
 export class Away extends Error {}
 
@@ -16,7 +18,7 @@ const PROJECT = "/api/projects/@current";
 async function send(path, options = {}) {
   let answer;
   try {
-    answer = await fetch(path, { credentials: "same-origin", ...options });
+    answer = await (address.taken(path) ?? fetch(path, { credentials: "same-origin", ...options }));
   } catch (error) {
     if (error.name === "AbortError") throw error;
     throw new Away(`The server does not answer (${error.message}).`);
@@ -35,11 +37,11 @@ const json = (method, body, more = {}) => ({
   method, headers: { "Content-Type": "application/json" }, body: JSON.stringify(body), ...more,
 });
 
-/** Return the digest of the night that the parameters name. */
-export const digest = (parameters) => ask(`/pane/digest?${new URLSearchParams(parameters)}`);
+/** Return the digest of the night that a state names. */
+export const digest = (state) => ask(address.digest(state));
 
-/** Return the definitions of boards and lists for a scope. */
-export const boards = (parameters) => ask(`/pane/boards?${new URLSearchParams(parameters)}`);
+/** Return the definitions of boards and lists for a state. */
+export const boards = (state) => ask(address.boards(state));
 
 /** Return what changes whenever an event arrives. */
 export const mark = async () => (await ask("/pane/mark")).mark;
@@ -66,7 +68,7 @@ export const names = () => ask("/pane/names");
 
 /** Return the annotations: `{at, text}`, oldest first. */
 export async function annotations() {
-  const { results } = await ask(`${PROJECT}/annotations/?limit=1000`);
+  const { results } = await ask(address.annotations);
   return results.filter((entry) => !entry.deleted && entry.date_marker && entry.content)
     .map((entry) => ({ at: Date.parse(entry.date_marker), text: entry.content }))
     .sort((a, b) => a.at - b.at);

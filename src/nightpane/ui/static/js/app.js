@@ -1,5 +1,6 @@
 // The page: keeps its state in the address, asks, draws, and asks again when something has arrived.
 
+import * as address from "./address.js";
 import * as api from "./api.js";
 import * as boards from "./boards/boards.js";
 import * as charts from "./charts.js";
@@ -13,10 +14,9 @@ import { themeButton } from "./theme-button.js";
 
 const POLL_MS = 1500;
 const RUNNING_MS = 3 * 60_000;
-const zone = Intl.DateTimeFormat().resolvedOptions().timeZone ?? "UTC";
 
 const view = { digest: null, definitions: null, rows: {}, picked: null, skip: 0, drawn: {} };
-let state = filters.fromAddress();
+let state = address.state();
 let loading = 0;
 let mark = null;
 let took = 0;
@@ -24,14 +24,14 @@ let took = 0;
 function go(change) {
   state = { ...state, ...change };
   view.skip = 0;
-  filters.toAddress(state);
+  address.keep(state);
   load();
 }
 
-const parameters = (more = {}) =>
-  Object.fromEntries(Object.entries({ ...state, tz: zone, ...more }).filter(([, value]) => value));
-
-/** Ask for everything the address names, and draw each as it comes; a newer call makes an older one's void. */
+/**
+ * Ask for everything the address names, and draw each as it comes: the night and the boards in view,
+ * then the lists at the page's end. A newer call makes an older one's void.
+ */
 async function load() {
   const turn = ++loading;
   const started = performance.now();
@@ -40,6 +40,8 @@ async function load() {
   try {
     const asked = askForBoards(isOld);
     await Promise.all([loadNight(isOld, asked), asked.then((boards) => boards?.drawn)]);
+    if (isOld()) return;
+    await loadLists(isOld, (await asked).loops);
     if (isOld()) return;
     // What arrives while this loads is a change still to be seen.
     mark = view.digest.mark === view.definitions.mark ? view.digest.mark : null;
@@ -56,28 +58,28 @@ async function load() {
 
 /** Draw the night; the boards' rows are asked for before that takes the browser's time. */
 async function loadNight(isOld, asked) {
-  const [digest] = await Promise.all([api.digest(parameters()), charts.ready, asked]);
+  const [digest] = await Promise.all([api.digest(state), charts.ready, asked]);
   if (isOld()) return;
   view.digest = digest;
   drawTop();
 }
 
-/** Ask for the boards' and lists' rows; `drawn` of what it returns is done when all are drawn. */
+/** Ask for the boards' rows and for the loops; `drawn` of what it returns is done when all are drawn. */
 async function askForBoards(isOld) {
-  const [definitions, noted] = await Promise.all([api.boards(parameters()), api.annotations()]);
+  const [definitions, noted] = await Promise.all([api.boards(state), api.annotations()]);
   if (isOld()) return null;
   view.definitions = definitions;
   $("boards").hidden = definitions.is_empty;
   const loops = api.hogql(list("Loops")); // each project has its colour before anything is drawn
   const ready = Promise.all([charts.ready, loops.then((rows) => charts.setProjects(new Set(rows.map((row) => row.project))))]);
   const drawn = definitions.is_empty ? null : boards.show($("boards"), definitions.boards, noted, ready, fail);
-  return { drawn: Promise.all([ready, drawn, loadLists(loops, isOld)]) };
+  return { loops, drawn: Promise.all([ready, drawn]) };
 }
 
 const list = (name) => view.definitions.lists.find((board) => board.name === name);
 const pageOfRounds = () => ({ ...list("Rounds"), values: { ...list("Rounds").values, size: PAGE + 1, skip: view.skip } });
 
-async function loadLists(loops, isOld) {
+async function loadLists(isOld, loops) {
   const asked = [list("Runs"), pageOfRounds(), view.definitions.agents];
   const [Loops, Runs, Rounds, agents] = await Promise.all([loops, ...asked.map(api.hogql)]);
   if (isOld()) return;
@@ -174,7 +176,7 @@ function listenToFilters() {
   form.addEventListener("submit", (event) => event.preventDefault());
   $("clear").addEventListener("click", () => go(filters.none));
   addEventListener("popstate", () => {
-    const next = filters.fromAddress();
+    const next = address.state();
     if (JSON.stringify(next) === JSON.stringify(state)) return; // only the anchor has changed
     state = next;
     view.skip = 0;

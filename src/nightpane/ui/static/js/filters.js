@@ -1,22 +1,8 @@
-// The filters: kept in the address, so that a view can be shared and gone back to.
+// The filters above the boards: what is chosen, and what there is to choose from.
 
 import { $, h } from "./dom.js";
 
-const KEYS = ["project", "client", "agent", "run", "range", "from", "to", "night"];
 const NARROWING = ["project", "client", "agent", "run", "range", "from", "to"];
-
-/** Return what the address says. */
-export function fromAddress() {
-  const given = new URLSearchParams(location.search);
-  return Object.fromEntries(KEYS.map((key) => [key, given.get(key) ?? ""]));
-}
-
-/** Put a state in the address, as a step that the back button undoes. */
-export function toAddress(state) {
-  const kept = KEYS.filter((key) => state[key]).map((key) => [key, state[key]]);
-  const search = new URLSearchParams(kept).toString();
-  history.pushState(null, "", search ? `?${search}` : location.pathname);
-}
 
 /** Return the state after a filter was changed by hand. */
 export function changed({ name, value }, state) {

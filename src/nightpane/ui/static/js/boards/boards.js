@@ -7,8 +7,8 @@ import { fold, h, openFolds, reopen } from "../dom.js";
 import { csv, save, savePng } from "../export.js";
 import { drawerOf, tableOf } from "./drawers.js";
 
-const NEAR = "500px 0px";
-const panels = new Map(); // slug → { section, board, drawn, near, turn }
+const NEAR_PX = 500;
+const panels = new Map(); // slug → { section, board, drawn, stale, turn }
 let annotations = [];
 let ready = Promise.resolve();
 let failed = () => {};
@@ -17,10 +17,9 @@ const seen = new IntersectionObserver((entries) => {
   for (const { target, isIntersecting } of entries) {
     const panel = panels.get(target.dataset.slug);
     if (!panel || panel.section !== target) continue;
-    panel.near = isIntersecting;
     if (isIntersecting) load(panel);
   }
-}, { rootMargin: NEAR });
+}, { rootMargin: `${NEAR_PX}px 0px` });
 
 /**
  * Show these boards with what has been annotated; boards near the view ask for their rows anew.
@@ -36,20 +35,26 @@ export function show(container, boards, noted, until, onFail) {
     panel.section.remove();
     panels.delete(slug);
   }
-  const waits = [];
   for (const board of boards) {
-    let panel = panels.get(board.slug);
-    if (!panel) {
-      panel = { section: empty(board), board, drawn: null, near: false, turn: 0 };
-      panels.set(board.slug, panel);
-      container.append(panel.section);
-      seen.observe(panel.section);
-    }
+    const panel = panels.get(board.slug) ?? added(container, board);
     panel.board = board;
     panel.stale = true;
-    if (panel.near) waits.push(load(panel));
   }
-  return Promise.all(waits);
+  const near = [...panels.values()].filter((panel) => isNear(panel.section));
+  return Promise.all(near.map(load));
+}
+
+function added(container, board) {
+  const panel = { section: empty(board), board, drawn: null, turn: 0 };
+  panels.set(board.slug, panel);
+  container.append(panel.section);
+  seen.observe(panel.section);
+  return panel;
+}
+
+function isNear(section) {
+  const { top, bottom } = section.getBoundingClientRect();
+  return top < innerHeight + NEAR_PX && bottom > -NEAR_PX;
 }
 
 function empty(board) {
