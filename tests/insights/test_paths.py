@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import re
 from collections import defaultdict
 from collections.abc import Callable
@@ -11,37 +10,14 @@ from typing import Any
 
 import pytest
 from tests.insights.conftest import Ask
+from tests.insights.paths_in_python import SPAN, WALKED, Way, limited, shown_as, ways
 from tests.insights.world import Seen
 
 from nightpane.errors import HogQLError, InsightError
 from nightpane.ids import deterministic_uuid
 from nightpane.store import Store, StoredEvent
 
-# After everything else in the store.
-FIRST = datetime(2027, 2, 1, tzinfo=UTC)
-SPAN = {"date_from": "2027-02-01", "date_to": "2027-02-10"}
-GAPS_S = (0, 1, 40, 600, 1799, 1800, 1801, 7_000)
-URLS = ("/", "/docs/", "/docs/a", "/docs/b/", "https://x.test/", "")
 Name = Callable[[Seen], str]
-
-
-def _bursts() -> list[Seen]:
-    dice = random.Random(20270201)
-    found = []
-    for agent in range(25):
-        at = FIRST + timedelta(hours=dice.randrange(30))
-        for _ in range(dice.randrange(5, 60)):
-            at += timedelta(seconds=dice.choice(GAPS_S))
-            event = dice.choice(["plan", "plan", "edit", "score", "$pageview", "$screen", "$other"])
-            properties: dict[str, Any] = {"kept": dice.choice([True, False])}
-            if dice.random() < 0.9:
-                properties["$current_url"] = dice.choice(URLS)
-                properties["$screen_name"] = dice.choice(["Home", "Runs"])
-            found.append(Seen(event, f"walker-{agent}", at, properties))
-    return found
-
-
-WALKED = _bursts()
 
 
 def _insert(store: Store, kind: str, events: list[Seen]) -> None:
@@ -68,55 +44,10 @@ def _node(span: dict[str, str] | None = None, **shown: Any) -> dict[str, Any]:
     return {"kind": "PathsQuery", "dateRange": span or SPAN, "pathsFilter": shown}
 
 
-def _shown_as(one: Seen) -> str:
-    """Say what an event is shown as when nothing is asked for."""
-    if one.event == "$pageview":
-        url = str(one.properties.get("$current_url", ""))
-        return url[:-1] if len(url) > 1 and url.endswith("/") else url
-    return str(one.properties.get("$screen_name", "")) if one.event == "$screen" else one.event
-
-
-def _ways(name: Name, kept: Callable[[Seen], bool]) -> list[list[tuple[datetime, str]]]:
-    """Return the sessions as steps: those repeated are the last of them."""
-    sessions = []
-    for agent in sorted({one.agent for one in WALKED}):
-        events = sorted((one.at, name(one)) for one in WALKED if one.agent == agent and kept(one))
-        for number, (at, item) in enumerate(events):
-            if number == 0 or (at - events[number - 1][0]).total_seconds() >= 1800:
-                sessions.append([(at, item)])
-            else:
-                sessions[-1].append((at, item))
-    ways = []
-    for one in sessions:
-        following = [item for _, item in one[1:]] + [""]
-        ways.append([step for step, item in zip(one, following, strict=True) if step[1] != item])
-    return ways
-
-
-def _limited(
-    way: list[tuple[datetime, str]], start: str | None, end: str | None, steps: int
-) -> list[tuple[datetime, str]]:
-    for point, part in ((start, slice), (end, None)):
-        names = [item for _, item in way]
-        if point is not None and point not in names:
-            return []
-        if point is not None:
-            at = names.index(point)
-            way = way[at:] if part else way[: at + 1]
-    if len(way) <= steps:
-        return way
-    if start and end:
-        half = steps // 2
-        return [*way[:half], (way[half][0], "..."), *way[len(way) - half :]]
-    return way[-steps:] if end else way[:steps]
-
-
-def _expected(ways: list[list[tuple[datetime, str]]], shown: dict[str, Any]) -> list[Any]:
+def _expected(sessions: list[tuple[str, Way]], shown: dict[str, Any]) -> list[Any]:
     times: dict[tuple[str, str], list[float]] = defaultdict(list)
-    for whole in ways:
-        way = _limited(
-            whole, shown.get("startPoint"), shown.get("endPoint"), shown.get("stepLimit", 5)
-        )
+    for _, whole in sessions:
+        way = limited(whole, shown)
         for step in range(1, len(way)):
             (before, source), (after, target) = way[step - 1 : step + 1]
             edge = (f"{step}_{source}", f"{step + 1}_{target}")
@@ -138,14 +69,14 @@ def _expected(ways: list[list[tuple[datetime, str]]], shown: dict[str, Any]) -> 
 def _check(
     ask: Ask,
     shown: dict[str, Any],
-    name: Name = _shown_as,
+    name: Name = shown_as,
     kept: Callable[[Seen], bool] = lambda _: True,
     **more: Any,
 ) -> list[Any]:
     results = ask({**_node(**shown), **more})["results"]
     found = [tuple(row.values()) for row in results]
     assert found
-    assert found == _expected(_ways(name, kept), shown)
+    assert found == _expected(ways(name, kept), shown)
     assert list(results[0]) == ["source", "target", "value", "average_conversion_time"]
     return found
 
@@ -197,7 +128,7 @@ def test_what_is_left_out_and_what_is_one(ask: Ask) -> None:
     shown = {"localPathCleaningFilters": rules, "pathReplacements": True, "edgeLimit": 500}
 
     def cleaned(one: Seen) -> str:
-        return re.sub("docs/(.)", r"D\1", _shown_as(one))
+        return re.sub("docs/(.)", r"D\1", shown_as(one))
 
     def grouped(one: Seen) -> str:
         text = cleaned(one)

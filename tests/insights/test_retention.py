@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections import Counter
 from datetime import UTC, datetime, timedelta
-from itertools import pairwise
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 from tests.insights.conftest import Ask
-from tests.insights.world import SEEN, Seen, start_of
+from tests.insights.retention_in_python import figures
+from tests.insights.world import SEEN
 
 from nightpane.errors import InsightError
 from nightpane.ids import deterministic_uuid
@@ -31,83 +30,6 @@ def _node(span: dict[str, Any] | None = None, **shown: Any) -> dict[str, Any]:
     return node | {"dateRange": MARCH if span is None else span}
 
 
-def _is(one: Seen, entity: dict[str, Any], *, name_alone: bool = False) -> bool:
-    if entity["id"] is not None and one.event != entity["id"]:
-        return False
-    asked = () if name_alone else entity.get("properties", ())
-    return all(one.properties.get(test["key"]) == test["value"][0] for test in asked)
-
-
-def _groups(node: dict[str, Any]) -> Iterator[tuple[str | None, list[Seen]]]:
-    """Yield what each actor did, apart for each value of a breakdown."""
-    key = (node.get("breakdownFilter") or {}).get("breakdown")
-    asked = node.get("properties", ())
-    apart: dict[tuple[str, str | None], list[Seen]] = defaultdict(list)
-    for one in sorted(SEEN, key=lambda one: one.at):
-        if all(one.properties.get(test["key"]) == test["value"][0] for test in asked):
-            value = None if key is None else str(one.properties.get(key, ""))
-            if node["retentionFilter"].get("retentionType", "").endswith("first_ever_occurrence"):
-                value = None
-            apart[one.agent, value].append(one)
-    target = node["retentionFilter"]["targetEntity"]
-    for (_, value), events in apart.items():
-        first = next((one for one in events if _is(one, target, name_alone=True)), None)
-        if key is not None and value is None and first is not None:
-            value = str(first.properties.get(key, ""))
-        yield value, events
-
-
-def _expected(node: dict[str, Any], dates: list[datetime], zone: str) -> dict[Any, Any]:
-    """Return (value, place, lag) to the count and the sum, counted one actor at a time."""
-    shown = node["retentionFilter"]
-    start = start_of(shown.get("period", "Day").lower(), zone)
-    target, returning = shown["targetEntity"], shown["returningEntity"]
-    place = {date: number for number, date in enumerate(dates)}
-    found: dict[Any, list[float]] = defaultdict(lambda: [0, 0.0])
-    brackets = shown.get("retentionCustomBrackets")
-    most = shown.get("totalIntervals", 8)
-    for value, events in _groups(node):
-        begun = [one for one in events if _is(one, target)]
-        kind = shown.get("retentionType", "retention_recurring")
-        if kind != "retention_recurring":
-            begun = begun[:1]
-        if kind == "retention_first_ever_occurrence":
-            named = [one for one in events if _is(one, target, name_alone=True)]
-            begun = begun if begun and named[0].at == begun[0].at else []
-        back = Counter(place.get(start(one.at)) for one in events if _is(one, returning))
-        enough = {at for at, times in back.items() if times >= shown.get("minimumOccurrences", 1)}
-        for at in {place[start(one.at)] for one in begun if start(one.at) in place}:
-            lags = {0} | {end - at for end in enough if end is not None and end - at > 0}
-            if brackets:
-                edges = [0, *(sum(brackets[: i + 1]) for i in range(len(brackets)))]
-                spans = list(enumerate(pairwise(edges)))
-                lags = {0} | {i + 1 for i, (a, b) in spans for lag in lags if a < lag <= b}
-            else:
-                lags = {lag for lag in lags if lag < most}
-            if shown.get("cumulative"):
-                lags = set(range(max(lags) + 1))
-            for lag in lags:
-                found[value, at, lag][0] += 1
-                if shown.get("aggregationType"):
-                    found[value, at, lag][1] += _sum(events, shown, start, dates, at, lag)
-    return found
-
-
-def _sum(
-    events: list[Seen], shown: dict[str, Any], start: Any, dates: list[datetime], at: int, lag: int
-) -> float:
-    target, returning = shown["targetEntity"], shown["returningEntity"]
-    if at + lag >= len(dates):
-        return 0.0
-    inside = [one for one in events if start(one.at) == dates[at + lag]]
-    begun = [one for one in inside if _is(one, target)]
-    counted = [one for one in inside if _is(one, returning)]
-    if lag == 0:
-        after = [one for one in counted if one.at > begun[0].at] if begun else []
-        counted = begun + (after if target["id"] != returning["id"] else [])
-    return sum(float(one.properties.get("cost_usd", 0)) for one in counted)
-
-
 def _dates(found: list[dict[str, Any]], zone: str) -> list[datetime]:
     dates = [datetime.fromisoformat(row["date"]).astimezone(ZoneInfo(zone)) for row in found]
     return list(dict.fromkeys(dates))
@@ -116,7 +38,7 @@ def _dates(found: list[dict[str, Any]], zone: str) -> list[datetime]:
 def _check(ask: Ask, node: dict[str, Any], zone: str = "UTC") -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = ask(node, timezone=zone)["results"]
     dates = _dates(found, zone)
-    counted = _expected(node, dates, zone)
+    counted = figures(node, dates, zone)
     values = list(dict.fromkeys(row["breakdown_value"] for row in found))
     assert len(found) == len(values) * len(dates)
     begun: Counter[Any] = Counter()

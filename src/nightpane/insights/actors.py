@@ -78,7 +78,8 @@ def build(query: Fields, context: Context) -> tuple[Question, Actors]:
     conditions = _conditions(query, context, values)
     order = _order(query, read)
     named = any("named." in part for part in (*shown, *conditions))
-    text = f"select {', '.join(shown)}\n{_from(source)}" + (f"\n{_NAMES}" if named else "")
+    text = _flags(source, [*asked, *texts(query, "orderBy")])
+    text += f"select {', '.join(shown)}\n{_from(source)}" + (f"\n{_NAMES}" if named else "")
     if conditions:
         text += f"\nwhere {' and '.join(conditions)}"
     parts = [part for one in read.columns if not one.is_aggregate for part in one.parts]
@@ -182,6 +183,23 @@ def _ordered(text: str, attr: str) -> str:
     if words and words[0] in names and len(words) <= 2:
         return one_expression(" ".join([names[words[0]], *words[1:]]), attr, order=True)
     return one_expression(text, attr, order=True)
+
+
+def _flags(source: Source | None, asked: Sequence[str]) -> str:
+    """Return a WITH of the columns ``day_0`` and so on that are asked for of a retention.
+
+    They say whether somebody is counted so many intervals later.
+    """
+    if source is None or not source.intervals:
+        return ""
+    found = re.findall(rf"\b{source.interval}_([0-9]{{1,4}})\b", " ".join(asked))
+    numbers = sorted({int(text) for text in found if text == str(int(text))})
+    flags = [
+        f"has(appearances, {number}) as {source.interval}_{number}"
+        for number in numbers
+        if number < source.intervals
+    ]
+    return f"with {', '.join(flags)}\n" if flags else ""
 
 
 def _from(source: Source | None) -> str:

@@ -11,7 +11,17 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from nightpane.insights import funnels, funnels_query, lifecycle, stickiness, trends
+from nightpane.insights import (
+    funnels,
+    funnels_query,
+    lifecycle,
+    paths,
+    paths_query,
+    retention,
+    retention_query,
+    stickiness,
+    trends,
+)
 from nightpane.insights.breakdowns import NULL, OTHER, Breakdown
 from nightpane.insights.dates import Period, floor
 from nightpane.insights.filters import Filters
@@ -27,11 +37,14 @@ _NO_GROUPS = "there are no groups here"
 @dataclass(frozen=True, slots=True)
 class Source:
     """A SELECT, and its column with the ids of persons. ``counted`` says that it has
-    ``event_count`` and ``event_distinct_ids`` too."""
+    ``event_count`` and ``event_distinct_ids`` too, ``interval`` what its ``appearances`` count and
+    ``intervals`` how many there can be."""
 
     text: str
     id_column: str = "actor_id"
     counted: bool = False
+    interval: str = ""
+    intervals: int = 0
 
 
 def of_figure(query: Fields, context: Context, values: Values) -> Source:
@@ -112,6 +125,23 @@ def _of_lifecycle(query: Fields, insight: Fields, context: Context, values: Valu
     return Source(f"{steps}\nselect distinct actor as actor_id\nfrom marked{where}")
 
 
+def _of_retention(query: Fields, insight: Fields, context: Context, values: Values) -> Source:
+    query.refuse("day", "series", "status", "compare", "operator", why="a retention has none.")
+    read = retention.read_retention(insight, context)
+    points = read.period.points()
+    number = query.whole("interval", most=len(points) - 1) if points else query.whole("interval")
+    tests = _tests(query, "breakdown", read.breakdown, values, "value")
+    text = retention_query.actors(read, insight, context, values, number=number, tests=tests)
+    return Source(text, interval=read.period.interval, intervals=read.lookahead)
+
+
+def _of_paths(query: Fields, insight: Fields, context: Context, values: Values) -> Source:
+    names = ("day", "series", "status", "interval", "breakdown", "compare", "operator")
+    query.refuse(*names, why="paths have none.")
+    read, edge = paths.read_edge(insight, context)
+    return Source(paths_query.actors(read, edge, insight, context, values))
+
+
 def _of_funnel(query: Fields, insight: Fields, context: Context, values: Values) -> Source:
     for name in ("funnelCustomSteps", "funnelTrendsDropOff", "funnelTrendsEntrancePeriodStart"):
         if query.given.get(name) is not None:
@@ -145,6 +175,8 @@ _KINDS: Mapping[str, Mapping[str, _Read]] = {
         "TrendsQuery": _of_trends,
         "StickinessQuery": _of_stickiness,
         "LifecycleQuery": _of_lifecycle,
+        "RetentionQuery": _of_retention,
+        "PathsQuery": _of_paths,
     },
     "StickinessActorsQuery": {"StickinessQuery": _of_stickiness},
     "FunnelsActorsQuery": {"FunnelsQuery": _of_funnel},

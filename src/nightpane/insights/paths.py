@@ -15,7 +15,7 @@ from nightpane.insights.dates import Period, floor, read_period
 from nightpane.insights.question import Context, expression
 from nightpane.insights.reading import Fields, wrong
 
-__all__ = ["Paths", "read_paths", "results"]
+__all__ = ["Edge", "Paths", "read_edge", "read_paths", "results"]
 
 _TYPES = ("$pageview", "$screen", "custom_event", "hogql")
 _STEPS, _EDGES = 5, 50
@@ -52,13 +52,40 @@ class Paths:
         return kind in self.types if self.types else kind not in self.excluded
 
 
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """Steps as the results name them, such as ``2_/pricing``: the one an edge comes from, the one
+    it goes to, and the last one of a way."""
+
+    start: str | None
+    end: str | None
+    last: str | None
+
+
 def read_paths(query: Fields, context: Context) -> Paths:
     """Return a ``PathsQuery``. Raises InsightError naming the field that is wrong."""
+    shown = _shown(query)
+    shown.refuse(*_OF_ACTORS, why="it asks who went that way: ask an ActorsQuery.")
+    return _read(query, shown, context)
+
+
+def read_edge(query: Fields, context: Context) -> tuple[Paths, Edge]:
+    """Return a ``PathsQuery`` that says whose ways are asked for. Raises InsightError."""
+    shown = _shown(query)
+    start, end, last = (shown.text(name) or None for name in _OF_ACTORS)
+    # As in PostHog, where a way ended is all that counts then.
+    edge = Edge(None, None, last) if last else Edge(start, end, None)
+    return _read(query, shown, context), edge
+
+
+def _shown(query: Fields) -> Fields:
+    return query.part("pathsFilter") or Fields({}, query.at("pathsFilter"))
+
+
+def _read(query: Fields, shown: Fields, context: Context) -> Paths:
     query.refuse("aggregation_group_type_index", why="there are no groups here.")
     query.refuse("funnelPathsFilter", why="paths around a funnel's steps are not answered here.")
     query.refuse("breakdownFilter", "compareFilter", why="paths have none.")
-    shown = query.part("pathsFilter") or Fields({}, query.at("pathsFilter"))
-    shown.refuse(*_OF_ACTORS, why="it asks who went that way, which a PathsQuery does not tell.")
     types = _texts(shown, "includeEventTypes")
     for kind in types:
         if kind not in _TYPES:

@@ -7,11 +7,11 @@ the next one reads: what is nested takes long to be parsed.
 from __future__ import annotations
 
 from nightpane.insights.filters import Filters
-from nightpane.insights.paths import Paths
+from nightpane.insights.paths import Edge, Paths
 from nightpane.insights.question import Context, Question, Values
 from nightpane.insights.reading import Fields
 
-__all__ = ["build"]
+__all__ = ["actors", "build"]
 
 _SESSION_GAP_US = 30 * 60 * 1_000_000
 
@@ -28,28 +28,7 @@ def build(paths: Paths, query: Fields, context: Context) -> Question:
     limits = [f"value >= {values.place(paths.least)}"] if paths.least else []
     limits += [f"value <= {values.place(paths.most)}"] if paths.most else []
     having = f"\nhaving {' and '.join(limits)}" if limits else ""
-    text = f"""with seen as (
-{_seen(paths, query, context, values)}
-), grouped as (
-    select actor, groupArray(tuple(moment, item)) as unsorted
-    from seen{_excluded(paths, values)}
-    group by actor
-), sorted as (
-    select arraySort(unsorted) as way, arrayMap(x -> x.1, way) as moments,
-        arrayDifference(moments) as gaps
-    from grouped
-), sessions as (
-    select arrayJoin(arraySplit((x, gap) -> gap >= {_SESSION_GAP_US}, way, gaps)) as session
-    from sorted
-), walked as (
-    select session, arrayMap(x -> x.2, session) as items,
-        arrayPushBack(arrayPopFront(items), '') as following,
-        arrayFilter((x, item, other) -> item != other, session, items, following) as path,
-        arrayMap(x -> x.2, path) as names
-    from sessions
-), limited as (
-{_limited(paths, values)}
-), edges as (
+    text = f"""{_stages(paths, query, context, values)}, edges as (
     select arrayPopBack(shown) as sources, arrayPopFront(shown) as targets,
         arrayJoin(arrayZip(sources, targets, arrayEnumerate(sources))) as edge,
         edge.1 as before, edge.2 as after, edge.3 as step
@@ -65,6 +44,61 @@ group by source, target{having}
 order by value desc, source, target
 limit {values.place(paths.edges)}"""  # noqa: S608 (fixed texts only: values are placeholders)
     return Question(text, values.given)
+
+
+def actors(paths: Paths, edge: Edge, query: Fields, context: Context, values: Values) -> str:
+    """Return a SELECT of who went that way: ``actor_id``, and how often as ``event_count``.
+
+    Limits of edges are of what is shown, and change nothing here.
+    """
+    stages = _stages(paths, query, context, values)
+    place, tests = "", ["notEmpty(keys)"]
+    if edge.last:
+        tests = [f"keys[-1] = {values.place(edge.last)}"]
+    elif edge.start:
+        # Steps are numbered, so that no way has one twice.
+        place = f",\n        indexOf(keys, {values.place(edge.start)}) as place"
+        onward = (
+            f"keys[place + 1] = {values.place(edge.end)}" if edge.end else "place < length(keys)"
+        )
+        tests = ["place > 0", onward]
+    elif edge.end:
+        tests = [f"has(keys, {values.place(edge.end)})"]
+    return f"""{stages}, named as (
+    select actor, arrayMap(x -> x.2, shown) as items, arrayEnumerate(items) as places,
+        arrayMap((n, item) -> concat(toString(n), '_', item), places, items) as keys{place}
+    from limited
+)
+select actor as actor_id, count() as event_count
+from named
+where {" and ".join(tests)}
+group by actor"""  # noqa: S608
+
+
+def _stages(paths: Paths, query: Fields, context: Context, values: Values) -> str:
+    """Return the WITH whose ``limited`` has the steps ``shown`` of each session."""
+    return f"""with seen as (
+{_seen(paths, query, context, values)}
+), grouped as (
+    select actor, groupArray(tuple(moment, item)) as unsorted
+    from seen{_excluded(paths, values)}
+    group by actor
+), sorted as (
+    select actor, arraySort(unsorted) as way, arrayMap(x -> x.1, way) as moments,
+        arrayDifference(moments) as gaps
+    from grouped
+), sessions as (
+    select actor, arrayJoin(arraySplit((x, gap) -> gap >= {_SESSION_GAP_US}, way, gaps)) as session
+    from sorted
+), walked as (
+    select actor, session, arrayMap(x -> x.2, session) as items,
+        arrayPushBack(arrayPopFront(items), '') as following,
+        arrayFilter((x, item, other) -> item != other, session, items, following) as path,
+        arrayMap(x -> x.2, path) as names
+    from sessions
+), limited as (
+{_limited(paths, values)}
+)"""  # noqa: S608
 
 
 def _seen(paths: Paths, query: Fields, context: Context, values: Values) -> str:
@@ -126,7 +160,7 @@ def _limited(paths: Paths, values: Values) -> str:
     if paths.start and paths.end:
         # Too long a way loses its middle. PostHog shows one step more when the limit is even.
         half = values.place(paths.steps // 2)
-        return f"""    select indexOf(names, {values.place(paths.start)}) as first,
+        return f"""    select actor, indexOf(names, {values.place(paths.start)}) as first,
         arraySlice(path, first) as begun, arraySlice(names, first) as begun_names,
         indexOf(begun_names, {values.place(paths.end)}) as last,
         arraySlice(begun, 1, last) as whole, length(whole) as count_of_all,
@@ -137,13 +171,13 @@ def _limited(paths: Paths, values: Values) -> str:
     from walked
     where first > 0 and last > 0"""  # noqa: S608
     if paths.end:
-        return f"""    select indexOf(names, {values.place(paths.end)}) as last,
+        return f"""    select actor, indexOf(names, {values.place(paths.end)}) as last,
         arraySlice(path, greatest(last - {steps} + 1, 1), least(last, {steps})) as shown
     from walked
     where last > 0"""  # noqa: S608
     if paths.start:
-        return f"""    select indexOf(names, {values.place(paths.start)}) as first,
+        return f"""    select actor, indexOf(names, {values.place(paths.start)}) as first,
         arraySlice(path, first, {steps}) as shown
     from walked
     where first > 0"""  # noqa: S608
-    return f"    select arraySlice(path, 1, {steps}) as shown\n    from walked"  # noqa: S608
+    return f"    select actor, arraySlice(path, 1, {steps}) as shown\n    from walked"  # noqa: S608

@@ -5,6 +5,8 @@ Intervals are numbered back from the last one, which is 0, so that all time need
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from nightpane.insights.breakdowns import Columns, columns
 from nightpane.insights.dates import bucket, floor
 from nightpane.insights.filters import Filters, property_of
@@ -13,7 +15,7 @@ from nightpane.insights.reading import Fields
 from nightpane.insights.retention import FIRST_EVER, FIRST_TIME, Retention
 from nightpane.insights.series import Series
 
-__all__ = ["build"]
+__all__ = ["actors", "build"]
 
 
 def build(retention: Retention, query: Fields, context: Context) -> Question:
@@ -23,21 +25,12 @@ def build(retention: Retention, query: Fields, context: Context) -> Question:
     aggregation ``figures`` too. ``earliest`` is the first event of all when all time is asked for.
     """
     values = Values()
-    filters = Filters(values, context)
-    broken = columns(retention.breakdown, values, filters)
-    seen = _seen(retention, query, broken, values, filters)
     earliest = ""
     if retention.period.start is None:
         earliest = ",\n    (select min(timestamp) from events) as earliest"
     figures = ", groupArray(figure) as figures" if retention.figure else ""
-    text = f"""with seen as (
-{seen}
-), done as (
-{_done(retention)}
-), told as (
-{_told(retention, values)}
-), counted as (
-{_counted(retention, values)}
+    text = f"""{_stages(retention, query, context, values)}, counted as (
+{_counted(retention)}
 )
 select value, groupArray(begin) as begins, groupArray(lag) as lags,
     groupArray(total) as totals{figures}{earliest}
@@ -45,6 +38,60 @@ from counted
 group by value
 limit 50000"""  # noqa: S608 (fixed texts only: values are placeholders)
     return Question(text, values.given)
+
+
+def actors(
+    retention: Retention,
+    query: Fields,
+    context: Context,
+    values: Values,
+    *,
+    number: int | None,
+    tests: list[str],
+) -> str:
+    """Return a SELECT of who began in the interval of a number, in any one when it is None.
+
+    The first interval is 0. Its columns are ``actor_id`` and the sorted ``appearances``: how many
+    intervals later somebody is counted, 0 among them. ``tests`` are of the breakdown's ``value``.
+    """
+    if retention.figure:
+        # The figure is of those who came back at all: PostHog too leaves out the occurrences.
+        retention = replace(retention, figure=None, least=1)
+    stages = _stages(retention, query, context, values)
+    if number is not None:
+        tests = [f"begin = {_begin(retention, number, values)}", *tests]
+    where = f"\nwhere {' and '.join(tests)}" if tests else ""
+    return f"""{stages}
+select actor as actor_id,
+    arrayDistinct(arrayFlatten(groupArray(lags))) as appearance_intervals,
+    arraySort(appearance_intervals) as appearances
+from came{where}
+group by actor"""  # noqa: S608 (fixed texts only: values are placeholders)
+
+
+def _begin(retention: Retention, number: int, values: Values) -> str:
+    """Return the number, back from the last interval, of one counted from the first."""
+    period = retention.period
+    if period.start is not None:
+        return values.place(number - len(period.points()) + 1)
+    last, first = floor(period.end, period.interval), bucket(period.interval, "min(timestamp)")
+    most = f"dateDiff('{period.interval}', {first}, toDateTime({values.place(last)}))"
+    return f"{values.place(number)} - (select {most} from events)"  # noqa: S608
+
+
+def _stages(retention: Retention, query: Fields, context: Context, values: Values) -> str:
+    """Return the WITH whose ``came`` says how many intervals after a beginning somebody came."""
+    filters = Filters(values, context)
+    broken = columns(retention.breakdown, values, filters)
+    return f"""with seen as (
+{_seen(retention, query, broken, values, filters)}
+), done as (
+{_done(retention)}
+), told as (
+{_told(retention, values)}
+), came as (
+{_came(retention, values)}
+)"""
 
 
 def _seen(
@@ -149,12 +196,12 @@ def _told(retention: Retention, values: Values) -> str:
     group by {", ".join(keys)}{having}"""  # noqa: S608
 
 
-def _counted(retention: Retention, values: Values) -> str:
-    """Return the SELECT of how many came back after so many intervals."""
+def _came(retention: Retention, values: Values) -> str:
+    """Return the SELECT of how many intervals after each beginning an actor is counted."""
     figured = retention.figure is not None
     most = sum(retention.brackets) + 1 if retention.brackets else retention.lookahead
     limit = values.place(most)
-    shown = ["value", "start.1 as begin"]
+    shown = ["actor", "value", "start.1 as begin"]
     if figured:
         shown.append("arrayMap(x -> tuple(x.1 - begin, x.2), back) as gaps")
         shown.append(f"arrayFilter(x -> x.1 > 0 and x.1 < {limit}, gaps) as later")
@@ -162,32 +209,32 @@ def _counted(retention: Retention, values: Values) -> str:
     else:
         shown.append("arrayMap(x -> x - begin, back) as gaps")
         shown.append(f"arrayFilter(x -> x > 0 and x < {limit}, gaps) as later")
-        came = "later"
+        held = "later"
         if retention.brackets:
             ends = [sum(retention.brackets[: i + 1]) for i in range(len(retention.brackets))]
             place = f"arrayFirstIndex(y -> y >= x, {values.place(ends)})"
             shown.append(f"arrayMap(x -> {place}, later) as placed")
             shown.append("arrayDistinct(placed) as held")
-            came = "held"
-        shown.append(f"arrayPushFront({came}, 0) as lags")
-    pair = "lags"
-    if retention.is_cumulative:
-        shown.append("range(toInt(arrayMax(lags)) + 1) as every")
-        pair = "every"
-    listed = ",\n            ".join(shown)
+            held = "held"
+        if retention.is_cumulative:
+            shown.append(f"arrayPushFront({held}, 0) as reached")
+            shown.append("range(toInt(arrayMax(reached)) + 1) as lags")
+        else:
+            shown.append(f"arrayPushFront({held}, 0) as lags")
+    listed = ",\n        ".join(shown)
+    return f"""    select {listed}
+    from told array join begun as start"""  # noqa: S608
+
+
+def _counted(retention: Retention) -> str:
+    """Return the SELECT of how many came back after so many intervals."""
     lag, figure = "pair", ""
-    if figured:
+    if retention.figure:
         lag = "pair.1"
         figure = ", sum(pair.2)" + (" / count()" if retention.figure == "avg" else "")
         figure += " as figure"
     return f"""    select value, begin, {lag} as lag, count() as total{figure}
-    from (
-        select value, begin, arrayJoin({pair}) as pair
-        from (
-            select {listed}
-            from told array join begun as start
-        )
-    )
+    from (select value, begin, arrayJoin(lags) as pair from came)
     group by value, begin, lag"""  # noqa: S608
 
 
