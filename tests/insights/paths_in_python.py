@@ -9,7 +9,10 @@ from typing import Any
 
 from tests.insights.world import Seen
 
-__all__ = ["SPAN", "WALKED", "Way", "limited", "shown_as", "ways"]
+from nightpane.ids import deterministic_uuid
+from nightpane.store import Store, StoredEvent
+
+__all__ = ["SPAN", "WALKED", "Way", "insert", "limited", "shown_as", "ways"]
 
 # After everything else in the store.
 FIRST = datetime(2027, 2, 1, tzinfo=UTC)
@@ -36,6 +39,22 @@ def _bursts() -> list[Seen]:
 
 
 WALKED = _bursts()
+
+
+def insert(store: Store, kind: str, events: list[Seen]) -> None:
+    """Put events of a kind of their own in the store."""
+    store.insert(
+        [
+            StoredEvent(
+                uuid=deterministic_uuid(kind, str(number)),
+                event=one.event,
+                distinct_id=one.agent,
+                timestamp=one.at,
+                properties=one.properties,
+            )
+            for number, one in enumerate(events)
+        ]
+    )
 
 
 def shown_as(one: Seen) -> str:

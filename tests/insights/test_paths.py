@@ -10,34 +10,18 @@ from typing import Any
 
 import pytest
 from tests.insights.conftest import Ask
-from tests.insights.paths_in_python import SPAN, WALKED, Way, limited, shown_as, ways
+from tests.insights.paths_in_python import SPAN, WALKED, Way, insert, limited, shown_as, ways
 from tests.insights.world import Seen
 
 from nightpane.errors import HogQLError, InsightError
-from nightpane.ids import deterministic_uuid
-from nightpane.store import Store, StoredEvent
+from nightpane.store import Store
 
 Name = Callable[[Seen], str]
 
 
-def _insert(store: Store, kind: str, events: list[Seen]) -> None:
-    store.insert(
-        [
-            StoredEvent(
-                uuid=deterministic_uuid(kind, str(number)),
-                event=one.event,
-                distinct_id=one.agent,
-                timestamp=one.at,
-                properties=one.properties,
-            )
-            for number, one in enumerate(events)
-        ]
-    )
-
-
 @pytest.fixture(scope="module", autouse=True)
 def _walked(store: Store) -> None:
-    _insert(store, "walked", WALKED)
+    insert(store, "walked", WALKED)
 
 
 def _node(span: dict[str, str] | None = None, **shown: Any) -> dict[str, Any]:
@@ -162,7 +146,7 @@ def test_four_visitors_worked_by_hand(ask: Ask, store: Store) -> None:
     visits = {"v1": "/ /about", "v2": "/ /pricing /about", "v3": "/pricing /", "v4": "/ /pricing"}
     at = {0: 0, 1: 420, 2: 480}
     start = datetime(2027, 5, 14, 3, 21, 34, tzinfo=UTC)
-    _insert(
+    insert(
         store,
         "visits",
         [
