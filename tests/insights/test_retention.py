@@ -59,8 +59,8 @@ def _check(ask: Ask, node: dict[str, Any], zone: str = "UTC") -> list[dict[str, 
             if figure == "sum":
                 assert shown["aggregation_value"] == pytest.approx(sum(cell[1] for cell in cells))
             if figure == "avg":
-                (count, total) = cells[0]
-                assert shown["aggregation_value"] == pytest.approx(total / (count or 1))
+                average = sum(cell[1] for cell in cells) / (shown["count"] or 1)
+                assert shown["aggregation_value"] == pytest.approx(average)
     assert sum(begun.values()) > 0
     return found
 
@@ -127,6 +127,19 @@ def test_figures(ask: Ask, kind: str, figure: str, returning: Any) -> None:
     shown = {"targetEntity": KEPT, "returningEntity": returning, "totalIntervals": 5}
     shown |= {"aggregationType": figure, "aggregationProperty": "cost_usd"}
     _check(ask, _node(**shown, retentionType=f"retention_{kind}"))
+
+
+@pytest.mark.parametrize(
+    ("kind", "figure", "returning"),
+    [("recurring", "avg", REVERTED), (EVER, "sum", KEPT)],
+)
+def test_figures_of_a_breakdown(ask: Ask, kind: str, figure: str, returning: Any) -> None:
+    """Those of the others too, whose average is of all their actors."""
+    shown = {"targetEntity": KEPT, "returningEntity": returning, "period": "Week"}
+    shown |= {"aggregationType": figure, "aggregationProperty": "cost_usd", "totalIntervals": 3}
+    node = _node({"date_from": "-6w"}, **shown, retentionType=f"retention_{kind}")
+    node["breakdownFilter"] = {"breakdown": "project", "breakdown_limit": 2}
+    assert OTHER in {row["breakdown_value"] for row in _check(ask, node)}
 
 
 def test_two_agents_worked_by_hand(ask: Ask, store: Store) -> None:

@@ -28,7 +28,7 @@ def results(retention: Retention, rows: list[dict[str, Any]]) -> list[dict[str, 
     if retention.breakdown is None:
         shown: list[tuple[str | None, Cells]] = [(None, by_value.get("", {}))]
     else:
-        shown = [*_largest(by_value, retention.breakdown.limit)]
+        shown = _largest(retention, by_value)
     count = len(retention.period.points())
     cells = count * retention.lookahead * len(shown)
     if cells > _MOST_CELLS:
@@ -46,20 +46,31 @@ def _cells(row: dict[str, Any]) -> Cells:
     return {(begin, lag): [total, figure] for begin, lag, total, figure in placed}
 
 
-def _largest(by_value: dict[str, Cells], limit: int) -> list[tuple[str | None, Cells]]:
+def _largest(retention: Retention, by_value: dict[str, Cells]) -> list[tuple[str | None, Cells]]:
     """Return the values that most began with, and the others as one."""
+    limit = retention.breakdown.limit if retention.breakdown else 0
     begun = {
         value: sum(found[0] for (_, lag), found in cells.items() if lag == 0)
         for value, cells in by_value.items()
     }
     ordered = sorted(by_value, key=lambda value: (-begun[value], value))
     shown: list[tuple[str | None, Cells]] = [(value, by_value[value]) for value in ordered[:limit]]
-    others: Cells = defaultdict(lambda: [0, 0.0])
-    for value in ordered[limit:]:
-        for place, (total, figure) in by_value[value].items():
-            others[place][0] += total
-            others[place][1] += figure
-    return [*shown, (OTHER, others)] if others else shown
+    others = [by_value[value] for value in ordered[limit:]]
+    return [*shown, (OTHER, _joined(others, retention.figure))] if others else shown
+
+
+def _joined(several: list[Cells], figure_kind: str | None) -> Cells:
+    """Return the cells of several values as one: an average is that of all actors in it."""
+    averages = figure_kind == "avg"
+    found: Cells = defaultdict(lambda: [0, 0.0])
+    for cells in several:
+        for place, (total, figure) in cells.items():
+            found[place][0] += total
+            found[place][1] += figure * total if averages else figure
+    if averages:
+        for cell in found.values():
+            cell[1] /= cell[0]
+    return found
 
 
 def _rows(
