@@ -36,9 +36,9 @@ def _groups(node: dict[str, Any]) -> Iterator[tuple[str, str | None, list[Seen]]
             apart[one.agent, value].append(one)
     target = node["retentionFilter"]["targetEntity"]
     for (agent, value), events in apart.items():
-        first = next((one for one in events if _is(one, target, name_alone=True)), None)
-        if key is not None and value is None and first is not None:
-            value = str(first.properties.get(key, ""))
+        named = [one for one in events if _is(one, target, name_alone=True)]
+        if key is not None and value is None and named:
+            value = min((one.at, str(one.properties.get(key, ""))) for one in named)[1]
         yield agent, value, events
 
 

@@ -139,7 +139,8 @@ def _done(retention: Retention) -> str:
     shown.append("countIf(returns) as comings")
     keys = ["actor", "at"]
     if _by_first(retention):
-        shown.append("argMinIf(value, moment, is_named) as value")
+        # Of one instant the least value, so that every answer says the same.
+        shown.append("argMinIf(value, tuple(moment, value), is_named) as value")
     elif retention.breakdown is not None:
         keys.append("value")
         shown.append("value")
