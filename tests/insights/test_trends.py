@@ -201,16 +201,30 @@ def test_breakdown_keeps_the_largest_and_joins_the_others(ask: Ask, key: str) ->
     assert response["hasMore"] is bool(others)
 
 
-def test_breakdown_limit_and_hidden_others(ask: Ask) -> None:
-    breakdown = {
-        "breakdown": "model",
-        "breakdown_limit": 2,
-        "breakdown_hide_other_aggregation": True,
-    }
-    response = ask(_trend({"event": "round_kept"}, breakdownFilter=breakdown))
-    assert len(response["results"]) == 2
-    assert OTHER not in [item["breakdown_value"] for item in response["results"]]
-    assert response["hasMore"] is True
+@pytest.mark.parametrize(
+    ("breakdown", "more"),
+    [
+        ({"breakdown": "model"}, {}),
+        ({"breakdown": "model"}, {"compareFilter": {"compare": True}, "interval": "week"}),
+        ({"breakdown": "model"}, {"trendsFilter": {"display": "ActionsPie", "formula": "A + B"}}),
+        ({"breakdowns": [{"property": "model"}, {"property": "project"}]}, {}),
+    ],
+)
+def test_hidden_others(ask: Ask, breakdown: dict[str, Any], more: dict[str, Any]) -> None:
+    """As in PostHog all else is as it was, and it is still said that there is more."""
+    series = [{"event": "round_kept"}] * (2 if "trendsFilter" in more else 1)
+    limited = {**breakdown, "breakdown_limit": 2}
+    hiding = {**limited, "breakdown_hide_other_aggregation": True}
+    whole = ask(_trend(series, breakdownFilter=limited, **more))
+    hidden = ask(_trend(series, breakdownFilter=hiding, **more))
+    kept = [one for one in whole["results"] if OTHER not in one["breakdown_value"]]
+    assert 0 < len(kept) < len(whole["results"])
+    names = ("label", "breakdown_value", "data", "count", "aggregated_value", "compare_label")
+    told = [
+        [{name: one.get(name) for name in names} for one in of] for of in (hidden["results"], kept)
+    ]
+    assert told[0] == told[1]
+    assert hidden["hasMore"] is whole["hasMore"] is True
 
 
 def test_several_breakdowns(ask: Ask) -> None:
