@@ -2,23 +2,27 @@
 
 import { $ } from "./dom.js";
 
-const ORDER = ["auto", "light", "dark"];
+const TEXTS = { auto: "Theme: system", light: "Theme: light", dark: "Theme: dark" };
+const ORDER = Object.keys(TEXTS);
 
 /** Bring the button to life; `changed` is called when the colours in force may be others. */
 export function themeButton(changed) {
-  const root = document.documentElement;
+  const { dataset } = document.documentElement;
+  const dark = matchMedia("(prefers-color-scheme: dark)");
   const show = () => {
-    const now = root.dataset.theme ?? "auto";
-    $("theme").textContent = { auto: "Theme: system", light: "Theme: light", dark: "Theme: dark" }[now];
+    $("theme").textContent = TEXTS[dataset.choice];
+    dataset.theme = dataset.choice !== "auto" ? dataset.choice : dark.matches ? "dark" : "light";
   };
-  $("theme").addEventListener("click", () => {
-    const next = ORDER[(ORDER.indexOf(root.dataset.theme ?? "auto") + 1) % ORDER.length];
-    if (next === "auto") delete root.dataset.theme;
-    else root.dataset.theme = next;
-    try { localStorage.setItem("nightpane-theme", next); } catch { /* storage may be closed */ }
+  const choose = () => {
+    dataset.choice = ORDER[(ORDER.indexOf(dataset.choice) + 1) % ORDER.length];
+    try { localStorage.setItem("nightpane-theme", dataset.choice); } catch { /* storage may be closed */ }
+    show();
+    changed();
+  };
+  $("theme").addEventListener("click", choose);
+  dark.addEventListener("change", () => {
     show();
     changed();
   });
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", changed);
   show();
 }
