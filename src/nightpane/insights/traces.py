@@ -22,63 +22,68 @@ _EVENTS = (
     "event in ('$ai_trace', '$ai_span', '$ai_generation', '$ai_embedding', '$ai_metric', "
     "'$ai_feedback')"
 )
-_TRACE = "coalesce(toString(properties.$ai_trace_id), '')"
-_PARENT = "coalesce(toString(properties.$ai_parent_id), '')"
-_CHILD = f"{_PARENT} in ('', {_TRACE})"
-_COUNTED = "event in ('$ai_generation', '$ai_embedding')"
-_IS_TRACE = "event = '$ai_trace'"
+_TRACE = "ifNull(toString(properties.$ai_trace_id), '')"
 _DEFAULT_LIMIT, _MOST = 100, 1_000
 
-
-def _sum(name: str) -> str:
-    return f"sumIf(toFloat(properties.{name}), {_COUNTED})"
-
-
-def _of_trace(expression: str) -> str:
-    """Return an expression of the earliest ``$ai_trace``, null where there is none."""
-    return f"argMinIf({expression}, timestamp, {_IS_TRACE})"
-
-
-_NAME = (
-    "coalesce(nullIf(toString(properties.$ai_span_name), ''), "
-    "nullIf(toString(properties.$ai_trace_name), ''))"
-)
-_LATENCY = "toFloat(properties.$ai_latency)"
-
+# Named once and never nested: each bracket inside another doubles what the grammar takes.
+_NAMED: Mapping[str, str] = {
+    "its_trace": _TRACE,
+    "its_parent": "ifNull(toString(properties.$ai_parent_id), '')",
+    "its_session": "toString(properties.$ai_session_id)",
+    "its_latency": "toFloat(properties.$ai_latency)",
+    "its_input": "toFloat(properties.$ai_input_tokens)",
+    "its_output": "toFloat(properties.$ai_output_tokens)",
+    "its_input_usd": "toFloat(properties.$ai_input_cost_usd)",
+    "its_output_usd": "toFloat(properties.$ai_output_cost_usd)",
+    "its_total_usd": "toFloat(properties.$ai_total_cost_usd)",
+    "its_input_state": "toString(properties.$ai_input_state)",
+    "its_output_state": "toString(properties.$ai_output_state)",
+    "its_span_name": "nullIf(toString(properties.$ai_span_name), '')",
+    "its_trace_name": "nullIf(toString(properties.$ai_trace_name), '')",
+    "its_name": "coalesce(its_span_name, its_trace_name)",
+    "its_uuid": "toString(uuid)",
+    "whole": "tuple(timestamp, its_uuid, event, properties)",
+    "is_trace": "event = '$ai_trace'",
+    "is_counted": "event in ('$ai_generation', '$ai_embedding')",
+    "is_timed_call": "event = '$ai_generation' and its_latency > 0",
+    "is_timed_other": "event != '$ai_generation' and its_latency > 0",
+}
 _COLUMNS: Mapping[str, str] = {
-    "id": _TRACE,
+    "id": "its_trace",
     "first_at": "min(timestamp)",
     "first_distinct_id": "argMin(distinct_id, timestamp)",
-    "trace_distinct_id": _of_trace("distinct_id"),
+    "trace_distinct_id": "argMinIf(distinct_id, timestamp, is_trace)",
     "first_person_id": "argMin(person_id, timestamp)",
     "person_created_at": "argMin(person.created_at, timestamp)",
     "person_properties": "argMin(person.properties, timestamp)",
-    "ai_session_id": "max(toString(properties.$ai_session_id))",
-    "latency_elsewhere": f"countIf({_LATENCY} > 0 and event != '$ai_generation')",
-    "latency_of_calls": f"sumIf({_LATENCY}, event = '$ai_generation' and {_LATENCY} > 0)",
-    "latency_of_children": f"sumIf({_LATENCY}, {_CHILD})",
-    "input_tokens": _sum("$ai_input_tokens"),
-    "output_tokens": _sum("$ai_output_tokens"),
-    "input_cost": _sum("$ai_input_cost_usd"),
-    "output_cost": _sum("$ai_output_cost_usd"),
-    "total_cost": _sum("$ai_total_cost_usd"),
-    "input_state": _of_trace("toString(properties.$ai_input_state)"),
-    "output_state": _of_trace("toString(properties.$ai_output_state)"),
-    "name_of_trace": _of_trace(_NAME),
-    "name_of_first": f"argMin({_NAME}, timestamp)",
+    "ai_session_id": "max(its_session)",
+    "latency_elsewhere": "countIf(is_timed_other)",
+    "latency_of_calls": "sumIf(its_latency, is_timed_call)",
+    "latency_of_children": "sumIf(its_latency, its_parent in ('', its_trace))",
+    "input_tokens": "sumIf(its_input, is_counted)",
+    "output_tokens": "sumIf(its_output, is_counted)",
+    "input_cost": "sumIf(its_input_usd, is_counted)",
+    "output_cost": "sumIf(its_output_usd, is_counted)",
+    "total_cost": "sumIf(its_total_usd, is_counted)",
+    "input_state": "argMinIf(its_input_state, timestamp, is_trace)",
+    "output_state": "argMinIf(its_output_state, timestamp, is_trace)",
+    "name_of_trace": "argMinIf(its_name, timestamp, is_trace)",
+    "name_of_first": "argMin(its_name, timestamp)",
+}
+_OF_LIST_NAMED: Mapping[str, str] = {
+    "its_failure": "toString(properties.$ai_is_error)",
+    "its_support": "toString(properties.ai_support_impersonated)",
+    "its_error": "ifNull(toString(properties.$ai_error), '')",
+    "its_tools": "toString(properties.$ai_tools_called)",
 }
 _OF_LIST: Mapping[str, str] = {
-    "error_count": "countIf(coalesce(toString(properties.$ai_is_error), '') in ('true', '1') "
-    "or coalesce(toString(properties.$ai_error), '') != '')",
-    "is_support_trace": "countIf(toString(properties.ai_support_impersonated) = 'true')",
-    "tools": "groupArrayIf(toString(properties.$ai_tools_called), event = '$ai_generation' and "
-    "toString(properties.$ai_tools_called) != '')",
-    "events": "groupArrayIf(tuple(timestamp, toString(uuid), event, properties), "
-    f"event in ('$ai_metric', '$ai_feedback') or {_PARENT} = {_TRACE})",
+    "error_count": "countIf(its_failure in ('true', '1') or its_error != '')",
+    "is_support_trace": "countIf(its_support = 'true')",
+    "tools": "groupArrayIf(its_tools, event = '$ai_generation' and its_tools != '')",
+    "events": "groupArrayIf(whole, event in ('$ai_metric', '$ai_feedback') or "
+    "its_parent = its_trace)",
 }
-_OF_ONE: Mapping[str, str] = {
-    "events": f"groupArrayIf(tuple(timestamp, toString(uuid), event, properties), not({_IS_TRACE}))"
-}
+_OF_ONE: Mapping[str, str] = {"events": "groupArrayIf(whole, not is_trace)"}
 
 
 def build_list(query: Fields, context: Context) -> Question:
@@ -101,11 +106,11 @@ def build_list(query: Fields, context: Context) -> Question:
     chosen = " and ".join(conditions)
     # A page is cut in the order it is shown in, by whole traces, or one would be on two pages.
     text = (  # Every value is a placeholder's.
-        f"{_select({**_COLUMNS, **_OF_LIST})}\n"  # noqa: S608
-        f"where {_EVENTS}\n    and {_TRACE} in (\n"
-        f"        select {_TRACE} from events where {_EVENTS} and {_TRACE} != ''\n"
-        f"        group by {_TRACE} having countIf({chosen}) > 0\n"
-        f"        order by min(timestamp) desc, {_TRACE}\n"
+        f"{_select({**_NAMED, **_OF_LIST_NAMED}, {**_COLUMNS, **_OF_LIST})}\n"  # noqa: S608
+        f"where {_EVENTS}\n    and its_trace in (\n"
+        f"        select {_TRACE} as one from events where {_EVENTS} and one != ''\n"
+        f"        group by one having countIf({chosen}) > 0\n"
+        f"        order by min(timestamp) desc, one\n"
         f"        limit {values.place(limit + 1)} offset {values.place(offset)}\n    )\n"
         f"group by id\norder by first_at desc, id\nlimit {values.place(limit + 1)}"
     )
@@ -118,11 +123,11 @@ def build_one(query: Fields, context: Context) -> Question:
     if not trace:
         raise wrong(query.at("traceId"), "a trace's id is required.")
     values = Values()
-    conditions = [_EVENTS, f"{_TRACE} = {values.place(trace)}"]
+    conditions = [_EVENTS, f"its_trace = {values.place(trace)}"]
     condition = Filters(values, context).of(query.given.get("properties"), query.at("properties"))
     conditions += [] if condition is None else [condition]
     text = (
-        f"{_select({**_COLUMNS, **_OF_ONE})}\nwhere " + "\n    and ".join(conditions)
+        f"{_select(_NAMED, {**_COLUMNS, **_OF_ONE})}\nwhere " + "\n    and ".join(conditions)
         + "\ngroup by id"
     )  # fmt: skip
     return Question(text, values.given)
@@ -185,9 +190,12 @@ def _event(one: Sequence[Any]) -> dict[str, Any]:
     }
 
 
-def _select(columns: Mapping[str, str]) -> str:
-    shown = ",\n    ".join(f"{expression} as {name}" for name, expression in columns.items())
-    return f"select\n    {shown}\nfrom events"
+def _select(named: Mapping[str, str], columns: Mapping[str, str]) -> str:
+    names, shown = (
+        ",\n    ".join(f"{expression} as {name}" for name, expression in each.items())
+        for each in (named, columns)
+    )
+    return f"with {names}\nselect\n    {shown}\nfrom events"
 
 
 def _limits(query: Fields) -> tuple[int, int]:
