@@ -14,7 +14,17 @@ from nightpane.insights.funnels import Funnel
 from nightpane.insights.question import Values
 from nightpane.insights.series import Series
 
-__all__ = ["ELSEWHERE", "OTHERS", "TIED", "VOID", "Stages", "add_actors", "has_step", "overlap"]
+__all__ = [
+    "ELSEWHERE",
+    "OTHERS",
+    "TIED",
+    "VOID",
+    "Stages",
+    "add_actors",
+    "each_once",
+    "has_step",
+    "overlap",
+]
 
 VOID = 2**28
 # An event among others of the same instant, of the step but of another breakdown's value, and of
@@ -75,7 +85,7 @@ def add_actors(
     by_step = of_actor and funnel.attribution == "step"
     parts = ["moment", "mask", "bucket" if funnel.view == "trends" else "0"]
     parts.append("value" if by_step else "0")
-    shown = [f"arraySort(groupArray(tuple({', '.join(parts)}))) as seen"]
+    shown = [f"arraySort(groupArray(({', '.join(parts)}))) as seen"]
     if of_actor and not by_step:
         pick = "argMinIf" if funnel.attribution == "first_touch" else "argMaxIf"
         shown.append(f"{pick}(value, moment, arrayExists(x -> x != '', value)) as touched")
@@ -91,6 +101,16 @@ def overlap(funnel: Funnel) -> bool:
     names = [{node.event for node in one.nodes or (one,)} for one in funnel.steps]
     every = set().union(*names)
     return None in every or len(every) < sum(len(one) for one in names)
+
+
+def each_once(events: str, part: str, name: str) -> tuple[str, ...]:
+    """Return the columns that make a row of each value of a part of events, one call in each."""
+    return (
+        f"{events} as its_events",
+        f"arrayMap(e -> {part}, its_events) as its_parts",
+        "arrayDistinct(its_parts) as its_values",
+        f"arrayJoin(its_values) as {name}",
+    )
 
 
 def has_step(mask: str, bit: int) -> str:
@@ -131,9 +151,9 @@ def _where(funnel: Funnel, condition: str | None, values: Values) -> str:
 
 
 def _mask(funnel: Funnel, values: Values, filters: Filters) -> str:
-    """Return the mask of an event: a sum, because nested calls take long to be read."""
+    """Return the mask of an event: a sum without calls, which take long to be read."""
     found = [
-        f"if({_step(series, values, filters)}, {2**i}, 0)" for i, series in enumerate(funnel.steps)
+        f"({_step(series, values, filters)} ? {2**i} : 0)" for i, series in enumerate(funnel.steps)
     ]
     tests = [
         " and ".join(exclusion.series.condition(values, filters)) or "true"
@@ -144,7 +164,7 @@ def _mask(funnel: Funnel, values: Values, filters: Filters) -> str:
         between = zip(tests, funnel.exclusions, strict=True)
         those = tuple(test for test, one in between if one.first < i <= one.last)
         voided[those] = voided.get(those, 0) + 2**i * VOID
-    found += [f"if(({') or ('.join(those)}), {bits}, 0)" for those, bits in voided.items() if those]
+    found += [f"(({') or ('.join(those)}) ? {bits} : 0)" for those, bits in voided.items() if those]
     return " + ".join(found)
 
 

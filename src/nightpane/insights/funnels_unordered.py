@@ -8,7 +8,7 @@ of PostHog comes to; where one event can be several steps, its kind is each of t
 from __future__ import annotations
 
 from nightpane.insights.funnels import Funnel
-from nightpane.insights.funnels_events import VOID, Stages, overlap
+from nightpane.insights.funnels_events import VOID, Stages, each_once, overlap
 from nightpane.insights.question import Values
 
 __all__ = ["add_attempts"]
@@ -25,26 +25,24 @@ def add_attempts(stages: Stages, funnel: Funnel, values: Values) -> None:
     by_step = funnel.breakdown is not None and funnel.attribution == "step"
     if by_step and not funnel.by_group:
         steps = f"arrayFilter(e -> bitAnd(e.2, {every}) > 0, seen)"
-        stages.add(f"arrayJoin(arrayDistinct(arrayMap(e -> e.4, {steps}))) as value")
+        stages.add(*each_once(steps, "e.4", "value"))
         stages.add("arrayMap(e -> e.4 = value, seen) as own")
     else:
         stages.add("arrayMap(e -> true, seen) as own")
     stages.add("arrayMap(e -> e.1, seen) as at", "arrayMap(e -> e.2, seen) as given")
     stages.add(f"{_in_turn(count, every) if overlap(funnel) else 'given'} as masks")
-    void = f"arrayMap((m, t) -> if(m >= {VOID}, t, 0), masks, at)"
-    nexts = [f"arrayMap((m, t) -> if(m = {2**k}, t, 0), masks, at)" for k in range(count)]
+    void = f"arrayMap((m, t) -> m >= {VOID} ? t : 0, masks, at)"
+    nexts = [f"arrayMap((m, t) -> m = {2**k} ? t : 0, masks, at)" for k in range(count)]
     shown = [f"{_coming(times)} as next_{k}" for k, times in enumerate(nexts)]
     stages.add(*shown, f"{_coming(void)} as stop")
     names = ", ".join(f"x{k}" for k in range(count))
     arrays = ", ".join(f"next_{k}" for k in range(count))
-    done = " + ".join(f"if({_done(f'x{k}', 't', 's', window)}, 1, 0)" for k in range(count))
+    done = " + ".join(f"({_done(f'x{k}', 't', 's', window)} ? 1 : 0)" for k in range(count))
     stages.add(f"arrayMap((t, s, {names}) -> {done}, at, stop, {arrays}) as done")
     goal = funnel.last + 1 if trends else count
     voided = f"s > 0 and s - t <= {window} and d < {goal}"
     test = f"m >= {VOID} or not o or ({voided})"
-    stages.add(
-        f"arrayMap((m, t, s, d, o) -> if({test}, 0, d), masks, at, stop, done, own) as counts"
-    )
+    stages.add(f"arrayMap((m, t, s, d, o) -> {test} ? 0 : d, masks, at, stop, done, own) as counts")
     if trends:
         _add_intervals(stages)
     else:
@@ -58,7 +56,7 @@ def _add_moments(stages: Stages, count: int, window: str) -> None:
     found = [f"next_{k}[place] as then_{k}" for k in range(count)]
     stages.add(*found)
     tests = [_done(f"then_{k}", "began", "stopped", window) for k in range(count)]
-    each = ", ".join(f"if({test}, then_{k}, 0)" for k, test in enumerate(tests))
+    each = ", ".join(f"{test} ? then_{k} : 0" for k, test in enumerate(tests))
     stages.add(f"arraySort(arrayFilter(x -> x > 0, [{each}])) as fronts")
     stages.add(f"arrayResize(fronts, {count}, 0) as moments")
 

@@ -23,6 +23,7 @@ from nightpane.insights.funnels_events import (
     TIED,
     VOID,
     Stages,
+    each_once,
     has_step,
     overlap,
 )
@@ -80,13 +81,13 @@ class _Walk:
             steps = f"e.2 % {2**count}"
             kept = f"arrayFilter(e -> {steps} > 0 or not has(ties, e.1), seen)"
             stages.add(f"{kept} as kept")
-            alone = f"tuple({self._item.format(f'{steps} + {TIED}')})"
+            alone = f"({self._item.format(f'{steps} + {TIED}')})"
             stages.add(f"arrayMap(e -> has(ties, e.1) ? {alone} : e, kept) as tied")
             return "tied"
         bits = ", ".join(str(2**i) for i in range(count))
         number = "arrayMap((e, i) -> tuple(e.1, e.2, e.3, e.4, i), seen, arrayEnumerate(seen))"
         stages.add(f"{number} as numbered", f"[{bits}] as bits")
-        alone = f"tuple({self._item.format(f'b + {TIED}')})"
+        alone = f"({self._item.format(f'b + {TIED}')})"
         parts = f"arrayMap(b -> {alone}, arrayFilter(b -> bitAnd(e.2, b) > 0, bits))"
         stages.add(f"arrayMap(e -> has(ties, e.1) ? {parts} : [e], numbered) as parts")
         stages.add("arraySort(e -> tuple(e.1, e.2, e.5), arrayFlatten(parts)) as tied")
@@ -99,7 +100,7 @@ class _Walk:
             return seen
         bit = 2**funnel.attribution_step
         at_step = f"arrayFilter(e -> {has_step('e.2', bit)}, {seen})"
-        self._stages.add(f"arrayJoin(arrayDistinct(arrayMap(e -> e.4, {at_step}))) as value")
+        self._stages.add(*each_once(at_step, "e.4", "value"))
         other = f"{has_step('e.2', bit)} and e.4 != value"
         self._stages.add(f"{self._without(bit, OTHERS, other, seen)} as valued")
         return "valued"
@@ -110,8 +111,11 @@ class _Walk:
             return seen
         stages = self._stages
         first = f"arrayFilter(e -> {has_step('e.2', 1)}, {seen})"
-        stages.add(f"arrayJoin(arrayDistinct(arrayMap(e -> e.3, {first}))) as bucket")
-        stages.add(f"arrayMap(e -> e.1, arrayFilter(e -> e.3 = bucket, {seen})) as inside")
+        stages.add(*each_once(first, "e.3", "bucket"))
+        stages.add(
+            f"arrayFilter(e -> e.3 = bucket, {seen}) as of_it",
+            "arrayMap(e -> e.1, of_it) as inside",
+        )
         stages.add("arrayMin(inside) as low", f"arrayMax(inside) + {self._window} as high")
         stages.add(f"arrayFilter(e -> e.1 >= low and e.1 <= high, {seen}) as reachable")
         other = f"{has_step('e.2', 1)} and e.3 != bucket"
@@ -119,8 +123,11 @@ class _Walk:
         return "entered"
 
     def _without(self, bit: int, sign: int, test: str, seen: str) -> str:
-        """Return events that are no longer a step where a test says so, with a sign instead."""
-        changed = f"tuple({self._item.format(f'bitXor(e.2, {bit + sign})')})"
+        """Return events that are no longer a step where a test says so, with a sign instead.
+
+        Those have the step and not the sign, so that the difference is all that changes.
+        """
+        changed = f"({self._item.format(f'e.2 + {sign - bit}')})"
         return f"arrayMap(e -> {test} ? {changed} : e, {seen})"
 
     def _level(self, level: int) -> None:
