@@ -231,8 +231,8 @@ def _run(request: Request, _body: dict[str, Any]) -> Any:
     dashboard = document_of(request, _KIND)
     shown = _whole(request, dashboard, result=True)["tiles"]
     results = [
-        {"id": tile["id"], "order": index, "insight": tile["insight"], "error": tile.get("error")}
-        for index, tile in enumerate(shown)
+        {**{name: tile[name] for name in ("id", "order", "insight")}, "error": tile.get("error")}
+        for tile in shown
         if tile["insight"] is not None
     ]
     return {"results": results}
@@ -266,7 +266,10 @@ def _whole(request: Request, dashboard: Document, *, result: bool | None = None)
     wants = insight_documents.wants_result(request) if result is None else result
     own = [tile for tile in placed if tile["dashboard_id"] == dashboard["id"]]
     own.sort(key=_position)
-    shown = [_tile_shown(request, dashboard, one, placed, result=wants) for one in own]
+    shown = [
+        {"order": order, **_tile_shown(request, dashboard, one, placed, result=wants)}
+        for order, one in enumerate(own)
+    ]
     return {**_dashboard(request, dashboard), "tiles": shown}
 
 

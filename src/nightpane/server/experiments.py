@@ -86,6 +86,8 @@ def _create(request: Request, body: dict[str, Any]) -> tuple[dict[str, Any], int
         with definitions.transaction():
             flag = _link_flag(request, body)
             document = definitions.create(KIND, {**new(body, flag), "created_by": USER})
+            if status(document) == "running":
+                _set_flag(request, document, {"active": True})
     except ExperimentError as error:
         raise _refused(error) from error
     return _shown(definitions, document), 201
@@ -98,9 +100,13 @@ def _read(request: Request, _body: dict[str, Any]) -> dict[str, Any]:
 def _patch(request: Request, body: dict[str, Any]) -> dict[str, Any]:
     document = document_of(request, KIND)
     try:
-        return _change(request, document, changes(document, body))
+        changed = changes(document, body)
     except ExperimentError as error:
         raise _refused(error) from error
+    with definitions_of(request).transaction():
+        if status(document) == "draft" and changed.get("start_date"):
+            _set_flag(request, document, {"active": True})
+        return _change(request, document, changed)
 
 
 def _launch(request: Request, _body: dict[str, Any]) -> dict[str, Any]:

@@ -84,10 +84,11 @@ def _asked(raw: bytes) -> Key | None:
         body = orjson.loads(raw)
     except orjson.JSONDecodeError:
         return None  # refused where it is read in full
-    node = body.get("query") if isinstance(body, dict) and len(body) == 1 else None
-    match node:
-        case {"kind": "HogQLQuery", "query": str(query), **more} if not set(more) - {"values"}:
-            return rows_key(query, more.get("values", {}))
+    match body:
+        case {"query": {"kind": "HogQLQuery", "query": str(query), **more}, **others}:
+            values: Any = more.pop("values", {})
+            is_all = isinstance(values, dict) and not more and not others
+            return rows_key(query, values) if is_all else None
         case _:
             return None
 
