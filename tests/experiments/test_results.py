@@ -392,3 +392,34 @@ def test_the_query_in_the_answer_can_be_asked_again(api: Api) -> None:
     assert sum(row["sum_0"] for row in rows if row["arm"] == "test") == pytest.approx(
         by_key(answer)["test"]["sum"]
     )
+
+
+def test_exposures_by_day_come_to_what_the_results_count(api: Api) -> None:
+    events = simulate("exposed", 300, play(0.0), seed=5)
+    api.send(events)
+    experiment = api.launch("exposed", metrics=[preset("best_score")])
+    node = {"kind": "ExperimentExposureQuery", "experiment_id": experiment["id"]}
+    answer = api.call("POST", "query/", {"query": node})
+    whole = api.result(experiment)["exposures"]["total_exposures"]
+    assert answer["total_exposures"] == {key: n for key, n in whole.items() if n}
+    first: dict[str, tuple[str, str]] = {}
+    for event in events:
+        if event["event"] == "$feature_flag_called":
+            told = event["properties"]
+            first[told["round_id"]] = (told["$feature_flag_response"], event["timestamp"][:10])
+    for line in answer["timeseries"]:
+        days = [day for variant, day in first.values() if variant == line["variant"]]
+        expected = [sum(one <= day for one in days) for day in line["days"]]
+        assert line["exposure_counts"] == expected
+    assert answer["date_range"]["date_from"] == experiment["start_date"]
+
+
+def test_an_experiment_with_a_start_is_launched(api: Api) -> None:
+    body = {"name": "now", "feature_flag_key": "now", "start_date": "2026-03-01T00:00:00Z"}
+    made = api.call("POST", "experiments/", body, 201)
+    assert (made["status"], made["feature_flag"]["active"]) == ("running", True)
+    draft = api.call("POST", "experiments/", {"name": "later", "feature_flag_key": "later"}, 201)
+    assert (draft["status"], draft["feature_flag"]["active"]) == ("draft", False)
+    begun = {"start_date": "2026-03-01T00:00:00Z"}
+    launched = api.call("PATCH", f"experiments/{draft['id']}/", begun)
+    assert (launched["status"], launched["feature_flag"]["active"]) == ("running", True)

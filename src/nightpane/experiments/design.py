@@ -1,6 +1,7 @@
 """From an experiment's documents and a metric to everything its result needs: the entry point.
 
-``answer`` is what an ``ExperimentQuery`` comes to. Who asks the HogQL is the caller's matter.
+``answer`` is what an ``ExperimentQuery`` comes to, ``exposures`` an ``ExperimentExposureQuery``.
+Who asks the HogQL is the caller's matter.
 """
 
 from __future__ import annotations
@@ -8,17 +9,18 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
+from itertools import accumulate
 from typing import Any
 
 from nightpane.errors import ExperimentError
 from nightpane.experiments.answer import Design, arms_of, respond
 from nightpane.experiments.document import baseline_of, variants_of
 from nightpane.experiments.metric import Metric, read_metric
-from nightpane.experiments.question import Exposure, build
+from nightpane.experiments.question import MULTIPLE, Exposure, build, build_exposures
 from nightpane.experiments.units import units_for
 from nightpane.stats.experiments import Plan
 
-__all__ = ["Ask", "answer"]
+__all__ = ["Ask", "answer", "exposures"]
 
 Ask = Callable[[str, dict[str, Any]], Mapping[str, Any]]
 """Asks a HogQL query with its values and returns PostHog's response to a ``HogQLQuery``."""
@@ -58,6 +60,46 @@ def answer(
         "hogql_values": question.values,
         "clickhouse_sql": rows.get("clickhouse"),
         "timings": rows.get("timings"),
+    }
+
+
+def exposures(
+    document: Mapping[str, Any],
+    flag: Mapping[str, Any],
+    ask: Ask,
+    *,
+    now: datetime | None = None,
+) -> dict[str, Any]:
+    """Return PostHog's answer to an ``ExperimentExposureQuery``: what was exposed, by variant, the
+    sum of each day (UTC) and the days before it.
+
+    Raises ExperimentError as ``answer`` does.
+    """
+    now = now or datetime.now(UTC)
+    criteria = document.get("exposure_criteria") or {}
+    exposure = _exposure(document, tuple(variants_of(flag)), criteria, now)
+    question = build_exposures(exposure, units_for(flag, criteria, best_of=False))
+    rows = ask(question.query, question.values)
+    found = {(arm, str(day)): count for arm, day, count in rows["results"]}
+    first, last = exposure.start.astimezone(UTC), min(exposure.end, now).astimezone(UTC)
+    days = [
+        (first.date() + timedelta(days=ago)).isoformat()
+        for ago in range((last.date() - first.date()).days + 1)
+    ]
+    arms = [*exposure.variants, *(() if exposure.first_seen else (MULTIPLE,))]
+    counts = {
+        arm: list(accumulate(found.get((arm, day), 0) for day in days))
+        for arm in arms
+        if arm != MULTIPLE or any(name == MULTIPLE for name, _ in found)
+    }
+    return {
+        "kind": "ExperimentExposureQuery",
+        "timeseries": [
+            {"variant": arm, "days": days, "exposure_counts": sums} for arm, sums in counts.items()
+        ],
+        "total_exposures": {arm: sums[-1] for arm, sums in counts.items()},
+        "date_range": {"date_from": document["start_date"], "date_to": document.get("end_date")},
+        "hogql": question.query,
     }
 
 

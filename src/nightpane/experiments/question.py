@@ -16,7 +16,7 @@ from nightpane.experiments.expressions import event_condition, field
 from nightpane.experiments.metric import Metric, Source
 from nightpane.experiments.units import Unit, Units
 
-__all__ = ["MULTIPLE", "Exposure", "Question", "build"]
+__all__ = ["MULTIPLE", "Exposure", "Question", "build", "build_exposures"]
 
 MULTIPLE = "$multiple"
 _DEFAULT_EVENTS = ("$feature_flag_called", "$experiment_exposure")
@@ -34,6 +34,17 @@ _PLACED = """select
     *,
     row_number() over (partition by arm, valued order by entered_at, owner_id) as place
 from marked"""
+
+_ENTERED = """select
+    assigned_id,
+    min(timestamp) as entered_at,
+    groupUniqArray(answered) as all_answers,
+    argMin(answered, timestamp) as answer
+from told
+where is_exposure
+    and measured_id is not null
+    and assigned_id is not null
+group by assigned_id"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,28 +79,53 @@ def build(exposure: Exposure, metric: Metric, units: Units) -> Question:
         "start": _moment(exposure.start),
         "end": _moment(exposure.end),
     }
-    steps = {"told": _told(exposure, metric, units, values), "exposed": _EXPOSED}
+    steps = {"told": _told(exposure, metric.sources, units, values), "exposed": _EXPOSED}
     steps["outcomes"] = _outcomes(metric, values)
     if metric.metric_type == "funnel":
         steps["reached"] = _reached(metric)
     steps["assigned"] = _assigned(metric, next(reversed(steps)))
     steps["marked"] = _marked(exposure)
     steps["placed"] = _PLACED
+    return Question(_with(steps, _summed(metric)), values)
+
+
+def build_exposures(exposure: Exposure, units: Units) -> Question:
+    """Return the query of when units were first exposed: ``arm``, ``day`` (UTC) and ``units``."""
+    values: dict[str, Any] = {
+        "variants": list(exposure.variants),
+        "start": _moment(exposure.start),
+        "end": _moment(exposure.end),
+    }
+    steps = {"told": _told(exposure, (), units, values), "entered": _ENTERED}
+    counted = f"""select
+    {_arm(exposure)} as arm,
+    toDate(entered_at) as day,
+    count() as units
+from entered
+group by arm, day
+order by arm, day
+limit 10000"""  # noqa: S608 (fixed texts only: values are placeholders)
+    return Question(_with(steps, counted), values)
+
+
+def _with(steps: dict[str, str], last: str) -> str:
+    """Return a query of steps: the grammar's time grows with queries inside queries."""
     listed = ",\n".join(f"{name} as (\n{_indent(text)}\n)" for name, text in steps.items())
-    # As steps, not as queries inside queries: the grammar's time grows with their depth.
-    return Question(f"with {listed}\n{_summed(metric)}", values)
+    return f"with {listed}\n{last}"
 
 
-def _told(exposure: Exposure, metric: Metric, units: Units, values: dict[str, Any]) -> str:
+def _told(
+    exposure: Exposure, sources: Sequence[Source], units: Units, values: dict[str, Any]
+) -> str:
     shown, answer = _shown(exposure, values)
-    names = [source.event for source in metric.sources]
+    names = [source.event for source in sources]
     only = ""
     if None not in names:
         values["events"] = sorted({exposure.event, *(name for name in names if name is not None)})
         only = "\n    and event in {events}"
     parts = "".join(
         f",\n    {source.condition} as is_{i},\n    {source.value} as value_{i}"
-        for i, source in enumerate(metric.sources)
+        for i, source in enumerate(sources)
     )
     return f"""select
     timestamp,
@@ -175,11 +211,15 @@ from {source}
 group by owner_id"""  # noqa: S608
 
 
+def _arm(exposure: Exposure) -> str:
+    several = f"if(length(all_answers) = 1, answer, '{MULTIPLE}')"
+    return "answer" if exposure.first_seen else several
+
+
 def _marked(exposure: Exposure) -> str:
-    arm = "answer" if exposure.first_seen else f"if(length(all_answers) = 1, answer, '{MULTIPLE}')"
     return f"""select
     *,
-    {arm} as arm,
+    {_arm(exposure)} as arm,
     length(all_answers) > 1 as several,
     ifNull(isFinite(part_0), false) as valued
 from assigned"""  # noqa: S608

@@ -1,4 +1,4 @@
-"""Experiments: PostHog's management routes, and the query kind ``ExperimentQuery``.
+"""Experiments: PostHog's management routes, and its two kinds of query on them.
 
 An experiment and its flag are definitions; its results are worked out from events when asked for.
 """
@@ -14,7 +14,7 @@ from starlette.routing import Route
 
 from nightpane.definitions import Definitions, Document
 from nightpane.errors import ExperimentError
-from nightpane.experiments.design import answer
+from nightpane.experiments.design import answer, exposures
 from nightpane.experiments.document import (
     KIND,
     changes,
@@ -37,7 +37,7 @@ from nightpane.server.rest import (
 )
 from nightpane.store import Store
 
-__all__ = ["answer_query", "routes"]
+__all__ = ["answer_exposures", "answer_query", "routes"]
 
 _FLAG = "flag"
 _EVEN_SPLIT = [
@@ -48,19 +48,35 @@ _EVEN_SPLIT = [
 
 def answer_query(store: Store, definitions: Definitions, node: Mapping[str, Any]) -> dict[str, Any]:
     """Return PostHog's response to an ``ExperimentQuery``. Raises ApiRefusal (400, 404)."""
+    document, flag = _asked(definitions, node)
+    try:
+        metric = node.get("metric") or find_metric(document, node.get("metric_uuid"))
+        return answer(document, flag, metric, lambda query, values: run_hogql(store, query, values))
+    except ExperimentError as error:
+        raise _refused(error) from error
+
+
+def answer_exposures(
+    store: Store, definitions: Definitions, node: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return PostHog's response to an ``ExperimentExposureQuery``. Raises ApiRefusal (400, 404)."""
+    document, flag = _asked(definitions, node)
+    try:
+        return exposures(document, flag, lambda query, values: run_hogql(store, query, values))
+    except ExperimentError as error:
+        raise _refused(error) from error
+
+
+def _asked(definitions: Definitions, node: Mapping[str, Any]) -> tuple[Document, Document]:
+    """Return a query's experiment, with what the query says instead, and its flag."""
     experiment_id = node.get("experiment_id")
     if isinstance(experiment_id, bool) or not isinstance(experiment_id, int):
         raise invalid("experiment_id", "This field is required.", code="required")
     document = definitions.get(KIND, experiment_id)
     if document is None or document["deleted"]:
         raise invalid("experiment_id", f"Experiment with id {experiment_id} not found.")
-    asked = {**document, **{k: node[k] for k in ("exposure_criteria",) if node.get(k)}}
-    flag = _flag_of(definitions, document)
-    try:
-        metric = node.get("metric") or find_metric(document, node.get("metric_uuid"))
-        return answer(asked, flag, metric, lambda query, values: run_hogql(store, query, values))
-    except ExperimentError as error:
-        raise _refused(error) from error
+    said = {name: node[name] for name in ("exposure_criteria",) if node.get(name)}
+    return {**document, **said}, _flag_of(definitions, document)
 
 
 def _list(request: Request) -> dict[str, Any]:

@@ -28,7 +28,7 @@ from nightpane.errors import HogQLError, QueryLimitError, StoreError
 from nightpane.server.auth import require_personal_key
 from nightpane.server.body import MIB, read_body
 from nightpane.server.errors import ApiRefusal, CaptureRefusal, JsonResponse, api_error
-from nightpane.server.experiments import answer_query
+from nightpane.server.experiments import answer_exposures, answer_query
 from nightpane.server.hogql_run import InProcessQuery, compile_for, explain, run_hogql
 from nightpane.server.insights import answer_insight
 from nightpane.store import Store
@@ -310,6 +310,7 @@ def _both(path: str, handler: Callable[[Request], Any], method: str) -> list[Bas
 
 _KINDS: dict[str, Callable[[Store, Definitions, Mapping[str, Any]], dict[str, Any]]] = {
     "ExperimentQuery": answer_query,
+    "ExperimentExposureQuery": answer_exposures,
     **dict.fromkeys(insights.KINDS, answer_insight),
 }
 KINDS = ("HogQLQuery", *_KINDS)
