@@ -21,6 +21,7 @@ from nightpane.definitions import Definitions
 from nightpane.prices import Table
 from nightpane.prices import load as load_prices
 from nightpane.server import (
+    absent,
     annotation_documents,
     capture,
     capture_ai,
@@ -76,6 +77,7 @@ _PARTS = (
     annotation_documents,
     mcp_tools,
     management,
+    absent,
 )
 
 

@@ -25,6 +25,7 @@ from starlette.routing import BaseRoute, Route
 from nightpane import hogql, insights
 from nightpane.definitions import Definitions
 from nightpane.errors import HogQLError, QueryLimitError, StoreError
+from nightpane.server.absent import check_kind
 from nightpane.server.auth import require_personal_key
 from nightpane.server.body import MIB, read_body
 from nightpane.server.errors import ApiRefusal, CaptureRefusal, JsonResponse, api_error
@@ -105,6 +106,7 @@ def _answer(store: Store, node: Mapping[str, Any], body: Mapping[str, Any]) -> d
     kind = node.get("kind")
     if kind == "HogQLMetadata":
         return _metadata(store, node)
+    check_kind(kind)
     if kind != "HogQLQuery":
         raise ApiRefusal(
             400,

@@ -22,6 +22,7 @@ from nightpane.store.json_text import dumps, loads
 
 __all__ = [
     "USER",
+    "Change",
     "check_project",
     "definitions_of",
     "document_of",
