@@ -124,17 +124,19 @@ def _add_times(stages: Stages, funnel: Funnel) -> None:
     slot = "slot" if len(funnel.periods) > 1 else "0"
     stages.add(f"moments[{last}] - moments[{first}] as taken", tail=f"\nwhere moments[{last}] > 0")
     stages.group("groupArray(taken / 1000000) as times", f"groupArray({slot}) as slots", by=[])
-    by_itself = f"least({_MOST_BINS_BY_ITSELF}, greatest(1, ceil(round(cbrt(length(times)), 6))))"
-    stages.add(f"{funnel.bins or by_itself} as bins")
+    if funnel.bins:
+        stages.add(f"{funnel.bins} as bins")
+    else:
+        root = ("length(times) as many", "cbrt(many) as root", "round(root, 6) as rounded")
+        enough = ("ceil(rounded) as raised", "greatest(1, raised) as enough")
+        stages.add(*root, *enough, f"least({_MOST_BINS_BY_ITSELF}, enough) as bins")
     stages.add("floor(arrayMin(times)) as low", "ceil((ceil(arrayMax(times)) - low) / bins) as raw")
     stages.add("if(raw > 0, raw, 60) as width")
-    shown, figures = [], []
+    shown, figures = ["range(toInt(bins) + 1) as numbers"], []
     for i in range(len(funnel.periods)):
         shown.append(f"arrayFilter((x, s) -> s = {i}, times, slots) as times_{i}")
-        places = f"arrayMap(x -> floor((x - low) / width), times_{i})"
-        figures.append(
-            f"arrayMap(n -> countEqual({places}, n), range(toInt(bins) + 1)) as counts_{i}"
-        )
+        shown.append(f"arrayMap(x -> floor((x - low) / width), times_{i}) as places_{i}")
+        figures.append(f"arrayMap(n -> countEqual(places_{i}, n), numbers) as counts_{i}")
         figures.append(f"if(empty(times_{i}), null, arrayAvg(times_{i})) as average_{i}")
     stages.add(*shown)
     stages.add("low", "width", *figures, every=False)

@@ -31,10 +31,10 @@ def add_attempts(stages: Stages, funnel: Funnel, values: Values) -> None:
         stages.add("arrayMap(e -> true, seen) as own")
     stages.add("arrayMap(e -> e.1, seen) as at", "arrayMap(e -> e.2, seen) as given")
     stages.add(f"{_in_turn(count, every) if overlap(funnel) else 'given'} as masks")
-    void = f"arrayMap((m, t) -> m >= {VOID} ? t : 0, masks, at)"
-    nexts = [f"arrayMap((m, t) -> m = {2**k} ? t : 0, masks, at)" for k in range(count)]
-    shown = [f"{_coming(times)} as next_{k}" for k, times in enumerate(nexts)]
-    stages.add(*shown, f"{_coming(void)} as stop")
+    times = [f"arrayMap((m, t) -> m = {2**k} ? t : 0, masks, at) as at_{k}" for k in range(count)]
+    stages.add(*times, f"arrayMap((m, t) -> m >= {VOID} ? t : 0, masks, at) as void_at")
+    nexts = [f"{_coming(f'at_{k}')} as next_{k}" for k in range(count)]
+    stages.add(*nexts, f"{_coming('void_at')} as stop")
     names = ", ".join(f"x{k}" for k in range(count))
     arrays = ", ".join(f"next_{k}" for k in range(count))
     done = " + ".join(f"({_done(f'x{k}', 't', 's', window)} ? 1 : 0)" for k in range(count))
@@ -57,7 +57,8 @@ def _add_moments(stages: Stages, count: int, window: str) -> None:
     stages.add(*found)
     tests = [_done(f"then_{k}", "began", "stopped", window) for k in range(count)]
     each = ", ".join(f"{test} ? then_{k} : 0" for k, test in enumerate(tests))
-    stages.add(f"arraySort(arrayFilter(x -> x > 0, [{each}])) as fronts")
+    stages.add(f"[{each}] as thens")
+    stages.add("arrayFilter(x -> x > 0, thens) as came", "arraySort(came) as fronts")
     stages.add(f"arrayResize(fronts, {count}, 0) as moments")
 
 
