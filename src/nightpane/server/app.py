@@ -43,6 +43,7 @@ from nightpane.server import (
     remote_config,
     report,
     round_page,
+    taxonomy,
 )
 from nightpane.server.auth import HostGuard, allowed_host_names
 from nightpane.server.capture import Intake, Limits
@@ -77,6 +78,7 @@ _PARTS = (
     annotation_documents,
     mcp_tools,
     management,
+    taxonomy,
     absent,
 )
 

@@ -13,18 +13,7 @@ from starlette.routing import Route
 
 from nightpane.ids import deterministic_uuid
 from nightpane.server.keys import Keys
-from nightpane.server.rest import (
-    USER,
-    check_project,
-    get,
-    invalid,
-    keys_of,
-    listing,
-    not_found,
-    paged,
-)
-from nightpane.store import Store
-from nightpane.store.json_text import dumps, loads
+from nightpane.server.rest import USER, check_project, get, keys_of, listing, not_found
 
 __all__ = ["routes"]
 
@@ -98,75 +87,6 @@ def _one_organization(request: Request) -> dict[str, Any]:
     return _organization(keys_of(request))
 
 
-def _property_definitions(request: Request) -> dict[str, Any]:
-    check_project(request)
-    store: Store = request.app.state.store
-    types = dict(store.property_types)
-    seen = _names_seen(store, request)
-    search = request.query_params.get("search", "").lower()
-    found = [
-        {
-            "id": deterministic_uuid("property", name),
-            "name": name,
-            "property_type": types.get(name),
-            "is_numerical": types.get(name) == "Numeric",
-            "is_seen_on_filtered_events": None if seen is None else True,
-        }
-        for name in sorted(types if seen is None else seen)
-        if search in name.lower()
-    ]
-    return paged(request, found)
-
-
-def _names_seen(store: Store, request: Request) -> set[str] | None:
-    """Return the properties of persons, or of the named events' latest, None when all are asked."""
-    given = request.query_params
-    if given.get("type") == "person":
-        return _names(store, "SELECT properties FROM nightpane.persons FINAL", {})
-    if given.get("filter_by_event_names", "").lower() != "true":
-        return None
-    try:
-        names = loads((given.get("event_names") or "[]").encode())
-    except ValueError:
-        names = None
-    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise invalid("event_names", 'Expected a list of texts as JSON, such as ["round_kept"].')
-    latest = (
-        "SELECT properties FROM nightpane.events WHERE event IN "
-        "JSONExtract({names:String}, 'Array(String)') ORDER BY timestamp DESC LIMIT 1000"
-    )
-    return _names(store, latest, {"names": dumps(names)})
-
-
-def _names(store: Store, properties: str, values: dict[str, Any]) -> set[str]:
-    answer = store.read(
-        f"SELECT DISTINCT arrayJoin(JSONExtractKeys(properties)) FROM ({properties})",  # noqa: S608 (texts of our own)
-        values,
-    )
-    return {name for (name,) in answer.rows}
-
-
-def _event_definitions(request: Request) -> dict[str, Any]:
-    check_project(request)
-    store: Store = request.app.state.store
-    search = request.query_params.get("search", "").lower()
-    answer = store.read(
-        "SELECT event, max(timestamp), min(created_at) FROM nightpane.events "
-        "GROUP BY event ORDER BY event LIMIT 10000"
-    )
-    found = [
-        {
-            "id": deterministic_uuid("event", name),
-            "name": name,
-            "last_seen_at": last,
-            "created_at": first,
-        }
-        for name, last, first in answer.rows
-        if search in name.lower()
-    ]
-    return paged(request, found)
-
-
 routes: list[Route] = [
     *get("/api/users/@me/", _user),
     *get("/api/personal_api_keys/@current/", _personal_key),
@@ -178,6 +98,4 @@ for _kind in ("projects", "environments"):
     routes += [
         *get(f"/api/{_kind}/", _projects),
         *get(f"/api/{_kind}/{{project}}/", _one_project),
-        *get(f"/api/{_kind}/{{project}}/property_definitions/", _property_definitions),
-        *get(f"/api/{_kind}/{{project}}/event_definitions/", _event_definitions),
     ]
