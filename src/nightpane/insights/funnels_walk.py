@@ -70,9 +70,12 @@ class _Walk:
         """Add what PostHog does with events of one instant that are not the same steps.
 
         They come in the order of the steps, each as one step at a time, and neither void an attempt
-        nor stand between two steps of a strict funnel.
+        nor stand between two steps of a strict funnel. Sorted, they are in that order: where each
+        event is one step and nothing lies between steps, that is all.
         """
         stages, count = self._stages, len(self._funnel.steps)
+        if self._funnel.order == "ordered" and not self._funnel.exclusions and not self._overlap:
+            return "seen"
         stages.add("arrayMap(e -> e.1, seen) as at_all", "arrayMap(e -> e.2, seen) as masks_all")
         stages.add(f"{_next('at_all')} as at_next", f"{_next('masks_all')} as masks_next")
         pairs = "at_all, masks_all, at_next, masks_next"
