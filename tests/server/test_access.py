@@ -7,7 +7,7 @@ import socket
 import stat
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import pytest
 import requests
@@ -234,6 +234,49 @@ def test_definitions_follow_what_arrived(http: Http) -> None:
     assert "offset=0" in page["previous"]
     bad = http.ask("GET", f"{base}/property_definitions/?limit=x", headers=http.bearer)
     assert (bad.status_code, bad.json()["type"]) == (400, "validation_error")
+
+
+def test_property_definitions_can_be_narrowed(http: Http) -> None:
+    more = {"dim_narrow": 1, "$lib": "x", "$feature/f": "test", "$set": {"narrow_plan": "pro"}}
+    event = {"event": "narrowed", "distinct_id": "narrow", "properties": more}
+    assert http.batch(event).status_code == 200
+
+    def names(**asked: str) -> list[str]:
+        listed = get(http, f"/api/projects/1/property_definitions/?{urlencode(asked)}")
+        return [one["name"] for one in listed["results"]]
+
+    of_event = {"event_names": '["narrowed"]', "filter_by_event_names": "true"}
+    assert {"$lib", "$feature/f", "dim_narrow"} <= set(names(**of_event))
+    assert names(**of_event, exclude_core_properties="true") == ["dim_narrow"]
+    assert names(**of_event, is_feature_flag="true") == ["$feature/f"]
+    assert "$lib" not in names(**of_event, excluded_properties='["$lib"]')
+    assert names(event_names='["never"]', filter_by_event_names="true") == []
+    assert "narrow_plan" in names(type="person")
+    assert names(type="group") == []
+    for bad in ("event_names=narrowed&filter_by_event_names=true", "excluded_properties=[1]"):
+        answer = http.ask(
+            "GET", f"/api/projects/1/property_definitions/?{bad}", headers=http.bearer
+        )
+        assert (answer.status_code, answer.json()["attr"]) == (400, bad.split("=")[0])
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "surveys/"),
+        ("PATCH", "surveys/x/"),
+        ("GET", "surveys/x/stats"),
+        ("POST", "max_tools/create_and_query_insight/"),
+        ("GET", "error_tracking/issues/"),
+    ],
+)
+def test_what_posthog_has_and_is_not_here_says_so(http: Http, method: str, path: str) -> None:
+    answer = http.ask(method, f"/api/environments/1/{path}", headers=http.bearer)
+    assert (answer.status_code, answer.json()["code"]) == (501, "not_implemented")
+    assert answer.json()["detail"].startswith("A local server has no ")
+    assert http.ask(method, f"/api/projects/1/{path}").status_code == 401
+    elsewhere = http.ask(method, f"/api/projects/2/{path}", headers=http.bearer)
+    assert elsewhere.status_code == 404
 
 
 @pytest.mark.parametrize("version", ["2", "4"])
