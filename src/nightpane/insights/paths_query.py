@@ -52,26 +52,22 @@ def actors(paths: Paths, edge: Edge, query: Fields, context: Context, values: Va
     Limits of edges are of what is shown, and change nothing here.
     """
     stages = _stages(paths, query, context, values)
-    place, tests = "", ["notEmpty(keys)"]
-    if edge.last:
-        tests = [f"keys[-1] = {values.place(edge.last)}"]
-    elif edge.start:
-        # Steps are numbered, so that no way has one twice.
-        place = f",\n        indexOf(keys, {values.place(edge.start)}) as place"
-        onward = (
-            f"keys[place + 1] = {values.place(edge.end)}" if edge.end else "place < length(keys)"
-        )
-        tests = ["place > 0", onward]
-    elif edge.end:
-        tests = [f"has(keys, {values.place(edge.end)})"]
+    # One text whatever is asked for, so that it is read once. Steps are numbered: no way has one
+    # twice.
+    start, end, last = (values.place(key or "") for key in (edge.start, edge.end, edge.last))
     return f"""{stages}, named as (
     select actor, arrayMap(x -> x.2, shown) as items, arrayEnumerate(items) as places,
-        arrayMap((n, item) -> concat(toString(n), '_', item), places, items) as keys{place}
+        arrayMap((n, item) -> concat(toString(n), '_', item), places, items) as keys,
+        indexOf(keys, {start}) as came_from, indexOf(keys, {end}) as went_to
     from limited
 )
 select actor as actor_id, count() as event_count
 from named
-where {" and ".join(tests)}
+where notEmpty(keys)
+    and {last} in ('', keys[-1])
+    and ({start} = '' or came_from > 0 and came_from < length(keys))
+    and ({end} = '' or went_to > 0)
+    and ('' in ({start}, {end}) or went_to = came_from + 1)
 group by actor"""  # noqa: S608
 
 
