@@ -40,6 +40,7 @@ _KINDS = {
 }
 _CALLS = frozenset({"generation", "embedding", "evaluation"})
 _ABOUT_OTHERS = frozenset({"metric", "feedback", "evaluation"})
+_BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
 NO_TOKENS = Tokens()
 _TOKENS = {
     "input": "$ai_input_tokens",
@@ -166,7 +167,7 @@ def number(value: Any) -> float | None:
 
 def is_true(value: Any) -> bool | None:
     """Return a boolean, also from PostHog's texts and numbers; None for anything else."""
-    return {"true": True, "1": True, "false": False, "0": False}.get(str(value).lower())
+    return _BOOLEANS.get(str(value).lower())
 
 
 def _microseconds(moment: Any) -> int:

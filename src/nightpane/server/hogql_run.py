@@ -92,7 +92,7 @@ def run_hogql(
     done = time.perf_counter()
     has_more = not compiled.ties and len(answer.rows) > compiled.limit
     rows = answer.rows[: compiled.limit] if has_more else answer.rows
-    _convert(rows, answer.types, timezone)
+    _convert(rows, answer.types, timezone, is_finite=answer.is_finite)
     now = datetime.now(UTC).isoformat().replace("+00:00", "Z")
     return {
         "results": rows,
@@ -157,14 +157,15 @@ def explain(error: StoreError) -> str:
     return text if len(text) <= 500 else text[:500] + "…"
 
 
-def _convert(rows: list[list[Any]], types: list[str], timezone: str) -> None:
+def _convert(rows: list[list[Any]], types: list[str], timezone: str, *, is_finite: bool) -> None:
     """Turn the engine's values into the response's, in place."""
     for at, kind in enumerate(types):
         convert: Callable[[Any], Any] | None = None
         if "DateTime" in kind:
             convert = _times(timezone)
         elif kind in _PLAIN:
-            _finite_column(rows, at)
+            if not is_finite:
+                _finite_column(rows, at)
         elif "Float" in kind or "Decimal" in kind:
             convert = _finite if "String" in kind else _number
         if convert is not None:

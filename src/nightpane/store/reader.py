@@ -68,11 +68,13 @@ class ReadResult:
 
     Integers are exact whatever their size, ``nan`` and ``inf`` are Python's, dates are ISO 8601
     texts (a time in UTC with ``Z``), decimals are floats, arrays and tuples lists, maps dicts.
+    ``is_finite`` tells that no number is ``nan`` or ``inf``; when it is False there may be one.
     """
 
     columns: list[str]
     types: list[str]
     rows: list[list[Any]]
+    is_finite: bool = False
 
 
 class ReadPool:
@@ -155,10 +157,11 @@ def _result(raw: bytes) -> ReadResult:
     if any(wide in kind for kind in types for wide in ("Int128", "Int256")):
         loads = json.loads  # orjson knows 64 bits
     rows = [loads(line) for line in lines[2:]]
+    is_finite = b'nan"' not in raw and b'inf"' not in raw
     for at, kind in enumerate(types):
-        if "Float" in kind:
+        if "Float" in kind and not is_finite:
             _restore_floats(rows, at)
-    return ReadResult(orjson.loads(lines[0]), types, rows)
+    return ReadResult(orjson.loads(lines[0]), types, rows, is_finite)
 
 
 def _restore_floats(rows: list[list[Any]], at: int) -> None:
